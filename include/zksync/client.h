@@ -1,0 +1,158 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef ZKSYNC_CLIENT_H
+#define ZKSYNC_CLIENT_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "zksync/op.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* A client is one session with a ZooKeeper ensemble, renewed by itself when it expires, and one
+ * thread that does the library's work.  All its functions may be called from any thread, but a
+ * client must not be used while or after it is closed, nor in a child process after fork(). */
+typedef struct zks_client zks_client;
+
+enum zks_client_state {
+    ZKS_CLIENT_CONNECTING = 0, /* Not connected yet. */
+    ZKS_CLIENT_CONNECTED,      /* For the first time. */
+    ZKS_CLIENT_SUSPENDED,      /* Cut off.  What is held stays held until its safe_until. */
+    ZKS_CLIENT_LOST,           /* The session ended, or has to be taken for ended. */
+    ZKS_CLIENT_RECONNECTED,    /* Connected again, in the same session or in a new one. */
+    ZKS_CLIENT_AUTH_FAILED,    /* The credentials were refused.  This is final: close it. */
+    ZKS_CLIENT_CLOSED
+};
+
+/* zks_client_state_name: "connected" and so on; "?" for a number that is none.  Since 0.1. */
+ZKS_EXPORT const char *zks_client_state_name(enum zks_client_state state);
+
+/* The listener is told every change of state, in order, where completions run (see zks_op_cb). */
+typedef void (*zks_client_listener)(zks_client *client, enum zks_client_state state, void *arg);
+
+enum zks_log_level { ZKS_LOG_ERROR = 1, ZKS_LOG_WARN, ZKS_LOG_INFO, ZKS_LOG_DEBUG };
+
+/* The log callback is called from any thread, several at once, with a line without its newline. It
+ * must not call the library. */
+typedef void (*zks_log_cb)(enum zks_log_level level, const char *line, void *arg);
+
+/* Permissions of an access control list, to be or-ed. */
+enum {
+    ZKS_PERM_READ = 1,
+    ZKS_PERM_WRITE = 2,
+    ZKS_PERM_CREATE = 4,
+    ZKS_PERM_DELETE = 8,
+    ZKS_PERM_ADMIN = 16,
+    ZKS_PERM_ALL = 31
+};
+
+struct zks_acl {
+    int perms;
+    const char *scheme; /* "world", "auth", "digest", "ip" ... */
+    const char *id;     /* "anyone", "", "user:hash", "127.0.0.1" ... */
+};
+
+typedef struct zks_client_options {
+    size_t size; /* Set by ZKS_CLIENT_OPTIONS_INIT, so that options can be added later. */
+
+    /* "host:port,host:port/root"; the root is where all paths begin.  NULL: the environment
+     * variable ZKSYNC_SERVERS, and where that is unset 127.0.0.1:2181. */
+    const char *servers;
+
+    /* The session timeout to ask for; the servers bound it.  Default 10,000. */
+    uint32_t session_timeout_ms;
+
+    /* How long zks_client_open() waits for the first connection; ZKS_FOREVER, or 0 to return at
+     * once and connect in the background.  Default 10,000. */
+    int64_t connect_timeout_ms;
+
+    /* Credentials, for example "digest" and "user:password"; NULL for none.  Copied. */
+    const char *auth_scheme;
+    const char *auth;
+
+    /* The access control list of every znode that the client creates.  NULL: everybody may do
+     * everything, or where credentials are given, only who has the same ones.  Copied. */
+    const struct zks_acl *acl;
+    size_t n_acl;
+
+    /* What the client's znodes say of it: who it is, and why; NULL for the program's name and for
+     * nothing.  Host, process, user and time are added.  Copied. */
+    const char *identity;
+    const char *reason;
+
+    zks_client_listener listener; /* NULL for none. */
+    void *listener_arg;
+
+    zks_log_cb log; /* NULL: nothing is logged. */
+    void *log_arg;
+    enum zks_log_level log_level; /* Default ZKS_LOG_WARN. */
+
+    /* Deliver completions and callbacks only inside zks_client_dispatch(). */
+    bool manual_dispatch;
+} zks_client_options;
+
+#define ZKS_CLIENT_OPTIONS_INIT                                                                    \
+    {                                                                                              \
+        sizeof(zks_client_options), NULL, 10000, 10000, NULL, NULL, NULL, 0, NULL, NULL, NULL,     \
+            NULL, NULL, NULL, ZKS_LOG_WARN, false                                                  \
+    }
+
+/* zks_client_open: starts a client.  `options` may be NULL for the defaults; nothing of it is
+ * referred to after the return.  On success *client is set and the caller owns it: zks_client_close
+ * ends it.  On failure *client is not touched and nothing is left running.
+ *  ZKS_EINVAL        an option is not valid; the log says which.
+ *  ZKS_EDISCONNECTED no server answered within connect_timeout_ms.
+ *  ZKS_EAUTH         the servers refused the credentials.
+ *  ZKS_ENOCHROOT     the root in `servers` does not exist.
+ *  ZKS_ENOMEM, ZKS_ESYSTEM
+ * Since 0.1. */
+ZKS_EXPORT int zks_client_open(const zks_client_options *options, zks_client **client);
+
+/* zks_client_close: ends the session, so that everything held is released at once, and frees the
+ * client; NULL is fine.  Operations under way complete with ZKS_ECLOSED before it returns, on the
+ * calling thread where dispatch is manual.  Handles made from the client must be freed too, before
+ * or after; after it they are of no other use.  It waits for at most a few seconds where no server
+ * answers; what is held is then released when the session times out.  In a child process after
+ * fork() it only frees memory, for the session is the parent's.
+ *  ZKS_EDEADLK  called in a callback; nothing was done.
+ * Since 0.1. */
+ZKS_EXPORT int zks_client_close(zks_client *client);
+
+/* zks_client_get_state: the present state.  Since 0.1. */
+ZKS_EXPORT enum zks_client_state zks_client_get_state(zks_client *client);
+
+/* zks_client_session_id: the present session's number, 0 where there is none.  Since 0.1. */
+ZKS_EXPORT int64_t zks_client_session_id(zks_client *client);
+
+/* zks_client_session_timeout_ms: what the servers granted; 0 before the first connection.
+ * Since 0.1. */
+ZKS_EXPORT uint32_t zks_client_session_timeout_ms(zks_client *client);
+
+/* zks_client_safe_until: until when the session is sure to live, on the clock of zks_clock_ms(); 0
+ * where nothing is known.  It moves on while the client is connected and a lock is held by it; at other
+ * times nothing is written to prove it, and it can lie in the past.  Since 0.1. */
+ZKS_EXPORT uint64_t zks_client_safe_until(zks_client *client);
+
+/* zks_clock_ms: the library's clock in ms.  It never goes back and counts time that the machine
+ * slept (CLOCK_BOOTTIME).  Since 0.1. */
+ZKS_EXPORT uint64_t zks_clock_ms(void);
+
+/* zks_client_fd: for manual dispatch: a descriptor that polls readable when zks_client_dispatch()
+ * has something to deliver.  It belongs to the client; do not read or close it.
+ *  ZKS_EINVAL   the client delivers by itself.
+ * Since 0.1. */
+ZKS_EXPORT int zks_client_fd(zks_client *client);
+
+/* zks_client_dispatch: delivers what is due on the calling thread and returns how many callbacks it
+ * ran.  It never waits.  Only one thread may call it at a time.
+ *  ZKS_EINVAL   the client delivers by itself.
+ *  ZKS_EDEADLK  called in a callback.
+ * Since 0.1. */
+ZKS_EXPORT int zks_client_dispatch(zks_client *client);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,81 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef ZKSYNC_DOUBLE_BARRIER_H
+#define ZKSYNC_DOUBLE_BARRIER_H
+
+#include "zksync/client.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* A double barrier: n participants start a computation together and end it together.  Entering is
+ * all or none: all n of a round enter, or none does.  The barrier can be used again at once. */
+typedef struct zks_double_barrier zks_double_barrier;
+
+/* The most participants, and the longest id in bytes. */
+enum { ZKS_DOUBLE_BARRIER_N_MAX = 4096, ZKS_DOUBLE_BARRIER_ID_MAX = 120 };
+
+/* zks_double_barrier_new: makes a handle for the participant `id` of the barrier at `path`, without
+ * asking a server.  The path and its parents are created when needed; the last one out deletes the
+ * path, where nobody waits there and it carries no data.  `id` is any text without '/'; NULL makes one of host, process and a number.
+ * The opening of a round is one request, which must fit ZooKeeper's limit of 1 MiB: with long paths
+ * and ids fewer than ZKS_DOUBLE_BARRIER_N_MAX can take part.
+ *  ZKS_EINVAL   the path (as zks_rwlock_new), n or the id is not valid.
+ *  ZKS_ETOOMANY n participants would not fit a request.
+ *  ZKS_ENOMEM, ZKS_EFORKED
+ * Since 0.1. */
+ZKS_EXPORT int zks_double_barrier_new(zks_client *client, const char *path, uint32_t n,
+                                      const char *id, zks_double_barrier **barrier);
+
+/* zks_double_barrier_free: frees the handle; NULL is fine.  Whoever is inside leaves, in the
+ * background and without waiting for the others.  An operation under way completes with
+ * ZKS_ECLOSED.  As to callbacks see zks_rwlock_free.  Since 0.1. */
+ZKS_EXPORT void zks_double_barrier_free(zks_double_barrier *barrier);
+
+/* zks_double_barrier_enter: waits until n participants are there; 0 ms succeeds only for the one
+ * that completes them.
+ *  0              the round has begun, with us in it.  A timeout or a cancel that comes too late,
+ *                 when the round has begun already, also ends so.
+ *  ZKS_EBUSY      (0 ms) others are missing.                               Not entered.
+ *  ZKS_ETIMEDOUT, ZKS_ECANCELED                                            Not entered.
+ *  ZKS_ETOOMANY   n others are there already.                              Not entered.
+ *  ZKS_EEXIST     our id is there already.  After a crash the old one stays until its session
+ *                 ends: try again then.                                    Not entered.
+ *  ZKS_EMISMATCH  the first of the round gave another n.                   Not entered.
+ *  ZKS_ELOST      the round has begun with us in it, but our session has ended since, and to the
+ *                 others we have died; or a timeout or cancel came while we were cut off from the
+ *                 servers for as long as a session lasts, and that may be so.
+ *  ZKS_ECLOSED    not known.
+ *  ZKS_EDEADLK    the handle is in use, or this is a callback.
+ *  ZKS_EDISCONNECTED, ZKS_ESESSION (0 ms), ZKS_ELAYOUT (there is something else at `path`),
+ *  ZKS_EACCES, ZKS_EEPHEMERAL, ZKS_ENOCHROOT, ZKS_ESERVER, ZKS_EAUTH, ZKS_EFORKED, ZKS_EINVAL
+ *                                                                          Not entered.
+ * Whoever comes while an earlier round is still leaving waits for the next one.  A participant whose
+ * session expires while it waits queues again; it does not get to know of a round that has begun
+ * and ended with it meanwhile.
+ *
+ * To find out whether the round has begun, a timeout or cancel needs an answer of the servers: while
+ * they cannot be reached the call can last up to a session timeout longer.  Since 0.1. */
+ZKS_EXPORT int zks_double_barrier_enter(zks_double_barrier *barrier, int64_t timeout_ms);
+
+/* zks_double_barrier_leave: waits until all of the round have left or died; 0 ms does not wait for
+ * them.  Whatever it returns but ZKS_EPERM and ZKS_EDEADLK, we have left, or are leaving in the
+ * background.
+ *  0
+ *  ZKS_ELOST      our session ended while we were inside: the others may have gone on without us.
+ *  ZKS_EPERM      we are not inside.
+ *  ZKS_ETIMEDOUT, ZKS_ECANCELED, ZKS_ECLOSED: others are still inside, or it is not known.
+ *  ZKS_EDEADLK, ZKS_EACCES, ZKS_ELAYOUT, ZKS_ESERVER, ZKS_EAUTH, ZKS_EFORKED, ZKS_EINVAL
+ * Since 0.1. */
+ZKS_EXPORT int zks_double_barrier_leave(zks_double_barrier *barrier, int64_t timeout_ms);
+
+/* The same as operations; see zks_rwlock_rdlock_op.  Since 0.1. */
+ZKS_EXPORT int zks_double_barrier_enter_op(zks_double_barrier *barrier, int64_t timeout_ms,
+                                           zks_op *op);
+ZKS_EXPORT int zks_double_barrier_leave_op(zks_double_barrier *barrier, int64_t timeout_ms,
+                                           zks_op *op);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

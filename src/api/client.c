@@ -1,0 +1,362 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "driver/client.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <netdb.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include "api/common.h"
+#include "driver/clock.h"
+
+static const char default_servers[] = "127.0.0.1:2181";
+
+static void release(zks_client *c)
+{
+    if (c->event_fd >= 0) {
+        close(c->event_fd);
+    }
+    for (size_t i = 0; c->acl != NULL && i < c->options.n_acl; i++) {
+        free((char *)c->acl[i].scheme);
+        free((char *)c->acl[i].id);
+    }
+    free(c->acl);
+    free(c->servers);
+    free(c->description);
+    free((char *)c->options.servers);
+    free((char *)c->options.auth_scheme);
+    free((char *)c->options.auth);
+    free((char *)c->options.identity);
+    free((char *)c->options.reason);
+    pthread_cond_destroy(&c->changed);
+    pthread_cond_destroy(&c->work);
+    pthread_mutex_destroy(&c->lock);
+    free(c);
+}
+
+static int invalid(zks_client *c, const char *what, const char *value)
+{
+    zks__client_log(c, ZKS_LOG_ERROR, "zksync: %s is not valid: \"%s\"", what,
+                    value != NULL ? value : "");
+    return ZKS_EINVAL;
+}
+
+static bool port_valid(const char *text, size_t len)
+{
+    unsigned long port = 0;
+    for (size_t i = 0; i < len; i++) {
+        if (text[i] < '0' || text[i] > '9' || len > 5) {
+            return false;
+        }
+        port = port * 10 + (unsigned long)(text[i] - '0');
+    }
+    return len > 0 && port >= 1 && port <= 65535;
+}
+
+/* How many addresses a host name has now; 1 where that cannot be found out. */
+static size_t count_addresses(const char *host, size_t len)
+{
+    char name[256];
+    struct addrinfo hints = {.ai_socktype = SOCK_STREAM};
+    struct addrinfo *found = NULL;
+    size_t count = 0;
+    if (len >= sizeof name) {
+        return 1;
+    }
+    memcpy(name, host, len);
+    name[len] = '\0';
+    if (getaddrinfo(name, NULL, &hints, &found) == 0) {
+        for (struct addrinfo *at = found; at != NULL; at = at->ai_next) {
+            count++;
+        }
+        freeaddrinfo(found);
+    }
+    return count > 0 ? count : 1;
+}
+
+/* With an even number of addresses libzookeeper can skip some of them for ever after an outage
+ * (ZOOKEEPER-2466), so one that makes the number odd is named twice. */
+static int parse_servers(zks_client *c)
+{
+    const char *text = c->options.servers;
+    size_t hosts_len = strcspn(text, "/");
+    const char *root = text + hosts_len;
+    const char *odd = NULL;
+    size_t odd_len = 0;
+    size_t total = 0;
+    for (const char *at = text; at <= text + hosts_len; at += strcspn(at, ",/") + 1) {
+        size_t len = strcspn(at, ",/");
+        const char *colon = len > 0 ? memrchr(at, ':', len) : NULL;
+        if (colon == NULL || colon == at ||
+            !port_valid(colon + 1, len - (size_t)(colon + 1 - at))) {
+            return invalid(c, "the list of servers (host:port,host:port/root)", text);
+        }
+        size_t count = count_addresses(at, (size_t)(colon - at));
+        total += count;
+        if (count % 2 == 1 && odd == NULL) {
+            odd = at;
+            odd_len = len;
+        }
+    }
+    c->has_chroot = strcmp(root, "") != 0 && strcmp(root, "/") != 0;
+    if (c->has_chroot && (!zks__path_valid(root) || strchr(root, ',') != NULL)) {
+        return invalid(c, "the root in the list of servers", text);
+    }
+    bool pad = total % 2 == 0 && odd != NULL;
+    if (asprintf(&c->servers, "%.*s%s%.*s%s", (int)hosts_len, text, pad ? "," : "",
+                 pad ? (int)odd_len : 0, pad ? odd : "", c->has_chroot ? root : "") < 0) {
+        c->servers = NULL;
+        return ZKS_ENOMEM;
+    }
+    return 0;
+}
+
+static int copy(const char **to, const char *from)
+{
+    if (from != NULL) {
+        *to = strdup(from);
+        return *to != NULL ? 0 : ZKS_ENOMEM;
+    }
+    return 0;
+}
+
+static int copy_acl(zks_client *c, const struct zks_acl *acl, size_t n)
+{
+    if (n == 0) {
+        return 0;
+    }
+    if (acl == NULL || n > 1000) {
+        return invalid(c, "the access control list", "");
+    }
+    c->acl = calloc(n, sizeof *c->acl);
+    if (c->acl == NULL) {
+        return ZKS_ENOMEM;
+    }
+    c->options.n_acl = n;
+    for (size_t i = 0; i < n; i++) {
+        if (acl[i].scheme == NULL || acl[i].id == NULL || acl[i].perms <= 0 ||
+            acl[i].perms > ZKS_PERM_ALL) {
+            return invalid(c, "an entry of the access control list", acl[i].scheme);
+        }
+        c->acl[i].perms = acl[i].perms;
+        if (copy(&c->acl[i].scheme, acl[i].scheme) != 0 || copy(&c->acl[i].id, acl[i].id) != 0) {
+            return ZKS_ENOMEM;
+        }
+    }
+    return 0;
+}
+
+/* Takes over the options, whose strings are replaced by copies. */
+static int take_options(zks_client *c, const zks_client_options *given)
+{
+    static const zks_client_options defaults = ZKS_CLIENT_OPTIONS_INIT;
+    zks_client_options o = defaults;
+    if (given != NULL && given->size < sizeof given->size) {
+        return ZKS_EINVAL;
+    }
+    if (given != NULL) {
+        memcpy(&o, given, given->size < sizeof o ? given->size : sizeof o);
+    }
+    c->options = o;
+    c->options.servers = c->options.auth_scheme = c->options.auth = NULL;
+    c->options.identity = c->options.reason = NULL;
+    c->options.acl = NULL;
+    c->options.n_acl = 0;
+    if (given != NULL && given->size > sizeof o) {
+        return invalid(c, "the size of the options (of a newer library?)", "");
+    }
+    const char *servers = o.servers != NULL ? o.servers : getenv("ZKSYNC_SERVERS");
+    if (servers == NULL) {
+        servers = default_servers;
+    }
+    if (o.session_timeout_ms == 0 || o.session_timeout_ms > INT32_MAX) {
+        return invalid(c, "the session timeout", "");
+    }
+    if (o.connect_timeout_ms < ZKS_FOREVER) {
+        return invalid(c, "the connect timeout", "");
+    }
+    if ((o.auth_scheme == NULL) != (o.auth == NULL)) {
+        return invalid(c, "one of auth_scheme and auth is missing; auth_scheme", o.auth_scheme);
+    }
+    if (copy(&c->options.servers, servers) != 0 ||
+        copy(&c->options.auth_scheme, o.auth_scheme) != 0 || copy(&c->options.auth, o.auth) != 0 ||
+        copy(&c->options.identity, o.identity) != 0 || copy(&c->options.reason, o.reason) != 0) {
+        return ZKS_ENOMEM;
+    }
+    int rc = copy_acl(c, o.acl, o.n_acl);
+    if (rc == 0) {
+        rc = parse_servers(c);
+    }
+    if (rc == 0) {
+        c->description = zks__describe(&c->options, NULL);
+        rc = c->description != NULL ? 0 : ZKS_ENOMEM;
+    }
+    return rc;
+}
+
+static zks_client *create(void)
+{
+    zks_client *c = calloc(1, sizeof *c);
+    pthread_condattr_t monotonic;
+    if (c == NULL) {
+        return NULL;
+    }
+    c->pid = getpid();
+    c->event_fd = -1;
+    pthread_condattr_init(&monotonic);
+    pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
+    pthread_mutex_init(&c->lock, NULL);
+    pthread_cond_init(&c->work, &monotonic);
+    pthread_cond_init(&c->changed, &monotonic);
+    pthread_condattr_destroy(&monotonic);
+    return c;
+}
+
+static int await_connection(zks_client *c)
+{
+    int64_t limit = c->options.connect_timeout_ms;
+    struct timespec until;
+    int rc = 0;
+    clock_gettime(CLOCK_MONOTONIC, &until);
+    until.tv_sec += (time_t)(limit / 1000);
+    until.tv_nsec += (long)(limit % 1000) * 1000000;
+    if (until.tv_nsec >= 1000000000) {
+        until.tv_sec++;
+        until.tv_nsec -= 1000000000;
+    }
+    pthread_mutex_lock(&c->lock);
+    while (rc == 0 && c->open_error == 0 && c->state == ZKS_CLIENT_CONNECTING) {
+        rc = limit == ZKS_FOREVER ? pthread_cond_wait(&c->changed, &c->lock)
+                                  : pthread_cond_timedwait(&c->changed, &c->lock, &until);
+    }
+    int error = c->open_error != 0 ? c->open_error : rc != 0 ? ZKS_EDISCONNECTED : 0;
+    pthread_mutex_unlock(&c->lock);
+    return error;
+}
+
+int zks_client_open(const zks_client_options *options, zks_client **client)
+{
+    if (client == NULL) {
+        return ZKS_EINVAL;
+    }
+    if (zks__client_in_callback() && (options == NULL || options->connect_timeout_ms != 0)) {
+        return ZKS_EDEADLK;
+    }
+    zks_client *c = create();
+    if (c == NULL) {
+        return ZKS_ENOMEM;
+    }
+    int rc = take_options(c, options);
+    if (rc == 0 && c->options.manual_dispatch) {
+        c->event_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+        rc = c->event_fd >= 0 ? 0 : ZKS_ESYSTEM;
+    }
+    if (rc == 0) {
+        rc = zks__client_start(c);
+    }
+    if (rc != 0) {
+        release(c);
+        return rc;
+    }
+    if (c->options.connect_timeout_ms != 0) {
+        rc = await_connection(c);
+    }
+    if (rc != 0) {
+        if (rc == ZKS_EDISCONNECTED) {
+            zks__client_log(c, ZKS_LOG_ERROR, "zksync: none of %s answered in time",
+                            c->options.servers);
+        }
+        pthread_mutex_lock(&c->lock);
+        c->options.listener = NULL; /* The caller never got to know this client. */
+        pthread_mutex_unlock(&c->lock);
+        zks__client_stop(c);
+        release(c);
+        return rc;
+    }
+    *client = c;
+    return 0;
+}
+
+int zks_client_close(zks_client *client)
+{
+    if (client == NULL) {
+        return 0;
+    }
+    if (client->pid != getpid()) {
+        for (struct zks__machine *m = client->machines; m != NULL; m = m->next) {
+            m->client = NULL;
+        }
+        client->event_fd = -1; /* A copy of the parent's; let it be. */
+        free(client);
+        return 0;
+    }
+    if (zks__client_in_callback()) {
+        return ZKS_EDEADLK;
+    }
+    zks__client_stop(client);
+    zks__client_deliver(client);
+    release(client);
+    return 0;
+}
+
+enum zks_client_state zks_client_get_state(zks_client *client)
+{
+    pthread_mutex_lock(&client->lock);
+    enum zks_client_state state = client->state;
+    pthread_mutex_unlock(&client->lock);
+    return state;
+}
+
+const char *zks_client_state_name(enum zks_client_state state)
+{
+    static const char *const names[] = {[ZKS_CLIENT_CONNECTING] = "connecting",
+                                        [ZKS_CLIENT_CONNECTED] = "connected",
+                                        [ZKS_CLIENT_SUSPENDED] = "suspended",
+                                        [ZKS_CLIENT_LOST] = "lost",
+                                        [ZKS_CLIENT_RECONNECTED] = "reconnected",
+                                        [ZKS_CLIENT_AUTH_FAILED] = "auth-failed",
+                                        [ZKS_CLIENT_CLOSED] = "closed"};
+    return (unsigned)state < sizeof names / sizeof names[0] ? names[state] : "?";
+}
+
+int64_t zks_client_session_id(zks_client *client)
+{
+    return atomic_load(&client->session);
+}
+
+uint32_t zks_client_session_timeout_ms(zks_client *client)
+{
+    return atomic_load(&client->timeout_ms);
+}
+
+uint64_t zks_client_safe_until(zks_client *client)
+{
+    return atomic_load(&client->safe_until_ms);
+}
+
+uint64_t zks_clock_ms(void)
+{
+    return zks__now_ms();
+}
+
+int zks_client_fd(zks_client *client)
+{
+    return client != NULL && client->event_fd >= 0 ? client->event_fd : ZKS_EINVAL;
+}
+
+int zks_client_dispatch(zks_client *client)
+{
+    uint64_t count;
+    if (client == NULL || client->event_fd < 0) {
+        return ZKS_EINVAL;
+    }
+    if (zks__client_in_callback()) {
+        return ZKS_EDEADLK;
+    }
+    (void)!read(client->event_fd, &count, sizeof count); /* Before the look, so none is missed. */
+    return zks__client_deliver(client);
+}

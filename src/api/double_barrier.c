@@ -1,0 +1,153 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "zksync/double_barrier.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "api/common.h"
+#include "core/double_barrier.h"
+
+_Static_assert((int)ZKS_DOUBLE_BARRIER_N_MAX == (int)ZKS__N_MAX, "public and internal limit");
+_Static_assert((int)ZKS_DOUBLE_BARRIER_ID_MAX == (int)ZKS__ID_MAX, "public and internal limit");
+
+/* The opening of a round is one request, which ZooKeeper limits to jute.maxbuffer, 1 MiB. */
+enum { REQUEST_MAX = 1000 * 1000 };
+
+struct zks_double_barrier {
+    struct zks__machine machine;
+    char *data;
+    struct zks__double_barrier core; /* The driver's thread only. */
+};
+
+static void step(struct zks__machine *m, const struct zks__in *in, struct zks__out *out)
+{
+    zks__double_barrier_step(&((struct zks_double_barrier *)m)->core, in, out);
+}
+
+static uint64_t deadline(const struct zks__machine *m)
+{
+    return zks__double_barrier_deadline(&((const struct zks_double_barrier *)m)->core);
+}
+
+static bool clean(const struct zks__machine *m)
+{
+    return zks__double_barrier_clean(&((const struct zks_double_barrier *)m)->core);
+}
+
+static void publish(struct zks__machine *m)
+{
+    (void)m;
+}
+
+static void destroy(struct zks__machine *m)
+{
+    struct zks_double_barrier *b = (struct zks_double_barrier *)m;
+    free(b->data);
+    free(b);
+}
+
+static const struct zks__machine_type type = {step,    deadline, clean,  NULL,
+                                              publish, publish,  destroy};
+
+static bool id_valid(const char *id)
+{
+    char path[ZKS__ID_MAX + 3] = "/a";
+    if (strlen(id) == 0 || strlen(id) > ZKS__ID_MAX || strchr(id, '/') != NULL) {
+        return false;
+    }
+    strcpy(path + 2, id); /* Behind a letter, since "." alone may not be a name but "a." may. */
+    return zks__path_valid(path);
+}
+
+/* For each member its path and the round's name, and its name once more in the roster. */
+static bool fits(const char *path, uint32_t n, const char *id)
+{
+    size_t name = strlen(id) + ZKS__UUID_LEN + 24;
+    size_t member = strlen(path) + 2 * name + ZKS__UUID_LEN + 32;
+    return (size_t)n * member + 4096 < REQUEST_MAX;
+}
+
+static int init(struct zks_double_barrier *b, zks_client *client, const char *path, uint32_t n,
+                const char *id, const unsigned char *random)
+{
+    struct zks__stem stem;
+    zks__stem_init(&stem, random);
+    b->data = strdup(client->description);
+    if (b->data == NULL) {
+        return ZKS_ENOMEM;
+    }
+    zks__double_barrier_init(&b->core, path, id, n, &stem, b->data, strlen(b->data));
+    return zks__machine_attach(&b->machine, &type, client, b->core.dir);
+}
+
+int zks_double_barrier_new(zks_client *client, const char *path, uint32_t n, const char *id,
+                           zks_double_barrier **barrier)
+{
+    unsigned char random[ZKS__STEM_LEN / 2];
+    char made[ZKS__ID_MAX + 1];
+    if (client == NULL || barrier == NULL || !zks__path_valid(path) || n < 1 || n > ZKS__N_MAX ||
+        (id != NULL && !id_valid(id))) {
+        return ZKS_EINVAL;
+    }
+    int rc = zks__fill_random(random, sizeof random);
+    if (rc != 0) {
+        return rc;
+    }
+    if (id == NULL) {
+        char host[65] = "";
+        (void)gethostname(host, sizeof host - 1);
+        snprintf(made, sizeof made, "%s:%ld:%02x%02x%02x", host, (long)getpid(), random[0],
+                 random[1], random[2]);
+        id = made;
+    }
+    if (!fits(path, n, id)) {
+        return ZKS_ETOOMANY;
+    }
+    struct zks_double_barrier *b = calloc(1, sizeof *b);
+    rc = b != NULL ? init(b, client, path, n, id, random) : ZKS_ENOMEM;
+    if (rc != 0) {
+        if (b != NULL) {
+            destroy(&b->machine);
+        }
+        return rc;
+    }
+    *barrier = b;
+    return 0;
+}
+
+void zks_double_barrier_free(zks_double_barrier *barrier)
+{
+    if (barrier != NULL) {
+        zks__machine_free(&barrier->machine);
+    }
+}
+
+int zks_double_barrier_enter(zks_double_barrier *barrier, int64_t timeout_ms)
+{
+    return barrier != NULL
+               ? zks__machine_run(&barrier->machine, ZKS__DOUBLE_BARRIER_ENTER, timeout_ms)
+               : ZKS_EINVAL;
+}
+
+int zks_double_barrier_leave(zks_double_barrier *barrier, int64_t timeout_ms)
+{
+    return barrier != NULL
+               ? zks__machine_run(&barrier->machine, ZKS__DOUBLE_BARRIER_LEAVE, timeout_ms)
+               : ZKS_EINVAL;
+}
+
+int zks_double_barrier_enter_op(zks_double_barrier *barrier, int64_t timeout_ms, zks_op *op)
+{
+    return barrier != NULL
+               ? zks__machine_submit(&barrier->machine, op, ZKS__DOUBLE_BARRIER_ENTER, timeout_ms)
+               : ZKS_EINVAL;
+}
+
+int zks_double_barrier_leave_op(zks_double_barrier *barrier, int64_t timeout_ms, zks_op *op)
+{
+    return barrier != NULL
+               ? zks__machine_submit(&barrier->machine, op, ZKS__DOUBLE_BARRIER_LEAVE, timeout_ms)
+               : ZKS_EINVAL;
+}

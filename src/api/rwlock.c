@@ -1,0 +1,298 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "zksync/rwlock.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "api/common.h"
+#include "core/rwlock.h"
+#include "driver/clock.h"
+
+struct zks_rwlock {
+    struct zks__machine machine;
+    zks_rwlock_options options;
+    char *data;
+    struct zks_op unlock_op; /* Of an unlock that is not waited for. */
+
+    /* Under the client's lock: what getters read. */
+    int held;       /* The mode, or 0. */
+    bool lost;      /* Lost and not unlocked since. */
+    bool pending;   /* An operation is in hand. */
+    bool unlocking; /* `unlock_op` is under way. */
+    uint64_t token;
+    char node[ZKS__PATH_MAX + 1 + ZKS__NAME_MAX + 1];
+    char waits_for[ZKS__HOLDER_MAX + 1];
+
+    bool unlock_taken; /* The driver's thread only, as all below. */
+    struct zks__rwlock core;
+};
+
+static void step(struct zks__machine *m, const struct zks__in *in, struct zks__out *out)
+{
+    struct zks_rwlock *lock = (struct zks_rwlock *)m;
+    lock->unlock_taken |= in->kind == ZKS__IN_REQUEST && in->request.what == ZKS__RWLOCK_UNLOCK;
+    zks__rwlock_step(&lock->core, in, out);
+}
+
+static uint64_t deadline(const struct zks__machine *m)
+{
+    return zks__rwlock_deadline(&((const struct zks_rwlock *)m)->core);
+}
+
+static bool clean(const struct zks__machine *m)
+{
+    return zks__rwlock_clean(&((const struct zks_rwlock *)m)->core);
+}
+
+static bool holds(const struct zks__machine *m)
+{
+    return zks__rwlock_holds(&((const struct zks_rwlock *)m)->core);
+}
+
+static void publish(struct zks__machine *m)
+{
+    struct zks_rwlock *lock = (struct zks_rwlock *)m;
+    const struct zks__rwlock *core = &lock->core;
+    bool holds = zks__rwlock_holds(core);
+    /* While a downgrade is on its way readers may be in already. */
+    bool writes = core->mode == ZKS__WRITE && core->state == ZKS__RWLOCK_HELD;
+    int held = !holds ? 0 : writes ? ZKS_RWLOCK_WRITE : ZKS_RWLOCK_READ;
+    size_t dir_len = strlen(core->dir);
+    if (held != 0 && strcmp(lock->node + dir_len + 1, core->own) != 0) {
+        memcpy(lock->node, core->dir, dir_len);
+        lock->node[dir_len] = '/';
+        strcpy(lock->node + dir_len + 1, core->own);
+    }
+    if (lock->unlock_taken) {
+        lock->unlock_taken = lock->unlocking = false;
+    }
+    lock->held = held;
+    lock->lost = core->state == ZKS__RWLOCK_LOST;
+    lock->pending = core->pending;
+    lock->token = holds ? core->token : 0;
+    if (core->state == ZKS__RWLOCK_WAITING) {
+        memcpy(lock->waits_for, core->holder, sizeof lock->waits_for);
+    } else {
+        lock->waits_for[0] = '\0';
+    }
+}
+
+static void lost(struct zks__machine *m)
+{
+    struct zks_rwlock *lock = (struct zks_rwlock *)m;
+    if (lock->options.lost != NULL) {
+        lock->options.lost(lock, lock->options.lost_arg);
+    }
+}
+
+static void destroy(struct zks__machine *m)
+{
+    struct zks_rwlock *lock = (struct zks_rwlock *)m;
+    free(lock->data);
+    free(lock);
+}
+
+static const struct zks__machine_type type = {step, deadline, clean, holds, publish, lost, destroy};
+
+int zks_rwlock_new(zks_client *client, const char *path, const zks_rwlock_options *options,
+                   zks_rwlock **lock)
+{
+    static const zks_rwlock_options defaults = ZKS_RWLOCK_OPTIONS_INIT;
+    unsigned char random[ZKS__STEM_LEN / 2];
+    struct zks__stem stem;
+    if (client == NULL || lock == NULL || !zks__path_valid(path) ||
+        (options != NULL &&
+         (options->size < sizeof options->size || options->size > sizeof defaults))) {
+        return ZKS_EINVAL;
+    }
+    struct zks_rwlock *l = calloc(1, sizeof *l);
+    if (l == NULL) {
+        return ZKS_ENOMEM;
+    }
+    l->options = defaults;
+    if (options != NULL) {
+        memcpy(&l->options, options, options->size);
+    }
+    l->data = strdup(client->description);
+    int rc = l->data != NULL ? zks__fill_random(random, sizeof random) : ZKS_ENOMEM;
+    if (rc == 0) {
+        zks__stem_init(&stem, random);
+        zks__rwlock_init(&l->core, path, &stem, l->data, strlen(l->data));
+        l->core.expiry_is_error = l->options.expiry_is_error;
+        zks_op_init(&l->unlock_op, zks__op_ignore, NULL);
+        rc = zks__machine_attach(&l->machine, &type, client, l->core.dir);
+    }
+    if (rc != 0) {
+        destroy(&l->machine);
+        return rc;
+    }
+    *lock = l;
+    return 0;
+}
+
+void zks_rwlock_free(zks_rwlock *lock)
+{
+    if (lock != NULL) {
+        zks__machine_free(&lock->machine);
+    }
+}
+
+int zks_rwlock_rdlock(zks_rwlock *lock, int64_t timeout_ms)
+{
+    return lock != NULL ? zks__machine_run(&lock->machine, ZKS__RWLOCK_RDLOCK, timeout_ms)
+                        : ZKS_EINVAL;
+}
+
+int zks_rwlock_wrlock(zks_rwlock *lock, int64_t timeout_ms)
+{
+    return lock != NULL ? zks__machine_run(&lock->machine, ZKS__RWLOCK_WRLOCK, timeout_ms)
+                        : ZKS_EINVAL;
+}
+
+/* An unlock that is not waited for needs no answer of the driver's thread: what it would say is
+ * known here.  Whoever asks next is queued behind it. */
+static int unlock_now(zks_rwlock *lock)
+{
+    struct zks_client *c = lock->machine.client;
+    if (c == NULL) {
+        return ZKS_ECLOSED;
+    }
+    if (c->pid != getpid()) {
+        return ZKS_EFORKED;
+    }
+    pthread_mutex_lock(&c->lock);
+    int rc = lock->unlocking                                   ? ZKS_EPERM
+             : lock->pending || lock->machine.submitted > 0    ? ZKS_EDEADLK
+             : lock->lost                                      ? ZKS_ELOST
+             : lock->held == 0                                 ? ZKS_EPERM
+             : zks__now_ms() >= atomic_load(&c->safe_until_ms) ? ZKS_ELOST
+                                                               : 0;
+    bool submit = rc == 0 || rc == ZKS_ELOST;
+    lock->unlocking |= submit;
+    pthread_mutex_unlock(&c->lock);
+    if (submit) {
+        int error = zks__machine_submit(&lock->machine, &lock->unlock_op, ZKS__RWLOCK_UNLOCK, 0);
+        rc = error != 0 ? error : rc;
+    }
+    return rc;
+}
+
+int zks_rwlock_unlock(zks_rwlock *lock, int64_t timeout_ms)
+{
+    if (lock == NULL) {
+        return ZKS_EINVAL;
+    }
+    if (timeout_ms == 0) {
+        return unlock_now(lock);
+    }
+    return zks__machine_run(&lock->machine, ZKS__RWLOCK_UNLOCK, timeout_ms);
+}
+
+int zks_rwlock_downgrade(zks_rwlock *lock, int64_t timeout_ms)
+{
+    return lock != NULL ? zks__machine_run(&lock->machine, ZKS__RWLOCK_DOWNGRADE, timeout_ms)
+                        : ZKS_EINVAL;
+}
+
+static int submit(zks_rwlock *lock, int what, int64_t timeout_ms, zks_op *op)
+{
+    return lock != NULL ? zks__machine_submit(&lock->machine, op, what, timeout_ms) : ZKS_EINVAL;
+}
+
+int zks_rwlock_rdlock_op(zks_rwlock *lock, int64_t timeout_ms, zks_op *op)
+{
+    return submit(lock, ZKS__RWLOCK_RDLOCK, timeout_ms, op);
+}
+
+int zks_rwlock_wrlock_op(zks_rwlock *lock, int64_t timeout_ms, zks_op *op)
+{
+    return submit(lock, ZKS__RWLOCK_WRLOCK, timeout_ms, op);
+}
+
+int zks_rwlock_unlock_op(zks_rwlock *lock, int64_t timeout_ms, zks_op *op)
+{
+    return submit(lock, ZKS__RWLOCK_UNLOCK, timeout_ms, op);
+}
+
+int zks_rwlock_downgrade_op(zks_rwlock *lock, int64_t timeout_ms, zks_op *op)
+{
+    return submit(lock, ZKS__RWLOCK_DOWNGRADE, timeout_ms, op);
+}
+
+/* Whether it is held by the clock as well.  The client's lock is held. */
+static bool holds_now(const zks_rwlock *lock, const struct zks_client *c)
+{
+    return lock->held != 0 && !lock->unlocking && zks__now_ms() < atomic_load(&c->safe_until_ms);
+}
+
+int zks_rwlock_held(zks_rwlock *lock)
+{
+    struct zks_client *c = lock != NULL ? lock->machine.client : NULL;
+    if (c == NULL || c->pid != getpid()) {
+        return 0;
+    }
+    pthread_mutex_lock(&c->lock);
+    int held = holds_now(lock, c) ? lock->held : 0;
+    pthread_mutex_unlock(&c->lock);
+    return held;
+}
+
+uint64_t zks_rwlock_token(zks_rwlock *lock)
+{
+    struct zks_client *c = lock != NULL ? lock->machine.client : NULL;
+    if (c == NULL || c->pid != getpid()) {
+        return 0;
+    }
+    pthread_mutex_lock(&c->lock);
+    uint64_t token = holds_now(lock, c) ? lock->token : 0;
+    pthread_mutex_unlock(&c->lock);
+    return token;
+}
+
+uint64_t zks_rwlock_safe_until(zks_rwlock *lock)
+{
+    struct zks_client *c = lock != NULL ? lock->machine.client : NULL;
+    if (c == NULL || c->pid != getpid()) {
+        return 0;
+    }
+    pthread_mutex_lock(&c->lock);
+    uint64_t until = lock->held && !lock->unlocking ? atomic_load(&c->safe_until_ms) : 0;
+    pthread_mutex_unlock(&c->lock);
+    return until;
+}
+
+static size_t copy_out(const char *text, char *buf, size_t size)
+{
+    size_t len = strlen(text);
+    if (buf != NULL && size > 0) {
+        size_t cut = len < size ? len : size - 1;
+        memcpy(buf, text, cut);
+        buf[cut] = '\0';
+    }
+    return len;
+}
+
+size_t zks_rwlock_node(zks_rwlock *lock, char *buf, size_t size)
+{
+    struct zks_client *c = lock != NULL ? lock->machine.client : NULL;
+    if (c == NULL || c->pid != getpid()) {
+        return copy_out("", buf, size);
+    }
+    pthread_mutex_lock(&c->lock);
+    size_t len = copy_out(holds_now(lock, c) ? lock->node : "", buf, size);
+    pthread_mutex_unlock(&c->lock);
+    return len;
+}
+
+size_t zks_rwlock_waits_for(zks_rwlock *lock, char *buf, size_t size)
+{
+    struct zks_client *c = lock != NULL ? lock->machine.client : NULL;
+    if (c == NULL || c->pid != getpid()) {
+        return copy_out("", buf, size);
+    }
+    pthread_mutex_lock(&c->lock);
+    size_t len = copy_out(lock->waits_for, buf, size);
+    pthread_mutex_unlock(&c->lock);
+    return len;
+}

@@ -1,0 +1,117 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "litter.h"
+
+#include <string.h>
+
+enum { SWEEP_MAX = 4 }; /* Deletes for one listing; another listing follows anyway. */
+
+void zks__litter_reset(struct zks__litter *l)
+{
+    memset(l, 0, sizeof *l);
+}
+
+static uint32_t request_delete(const struct zks__owner *own, const char *name, struct zks__out *out)
+{
+    struct zks__req *req = zks__out_add(out, ZKS__DELETE, own->dir);
+    req->name = name;
+    req->ticket = ++*own->ticket;
+    return req->ticket;
+}
+
+void zks__litter_delete(struct zks__litter *l, const struct zks__owner *own, const char *name,
+                        const struct zks__in *in, struct zks__out *out)
+{
+    if (!in->connected || l->t_delete) {
+        l->dirty = true;
+        return;
+    }
+    l->t_delete = request_delete(own, name, out);
+}
+
+/* A lost create may have been carried out on a server that is ahead of ours: the sync brings ours
+ * up to it before the listing. */
+static void list(struct zks__litter *l, const struct zks__owner *own, struct zks__out *out)
+{
+    struct zks__req *req = zks__out_add(out, ZKS__CHILDREN, own->dir);
+    req->sync = true;
+    req->ticket = l->t_list = ++*own->ticket;
+}
+
+/* The deletes are not followed one by one: the listing that goes out behind them tells. */
+static void sweep(struct zks__litter *l, const struct zks__owner *own, const struct zks__in *in,
+                  struct zks__out *out)
+{
+    unsigned found = 0;
+    for (size_t i = 0; i < in->reply.n_children && found < SWEEP_MAX; i++) {
+        const char *name = in->reply.children[i];
+        if (!zks__stem_owns(own->stem, name) ||
+            (own->spare && zks__stem_made(own->stem, own->attempt, name))) {
+            continue;
+        }
+        request_delete(own, name, out);
+        found++;
+    }
+    if (found == 0) {
+        l->dirty = false;
+        l->refused = 0;
+    } else if (in->now_ms >= l->retry_at) {
+        l->retry_at = zks__after(in->now_ms, ZKS__RETRY_MS);
+        list(l, own, out);
+    }
+}
+
+bool zks__litter_reply(struct zks__litter *l, const struct zks__owner *own,
+                       const struct zks__in *in, struct zks__out *out, int *rc)
+{
+    const struct zks__reply *reply = &in->reply;
+    *rc = 0;
+    if (reply->ticket == 0) {
+        return false;
+    }
+    if (reply->ticket == l->t_create) {
+        l->t_create = 0;
+        if (reply->rc == 0) {
+            zks__litter_delete(l, own, reply->created, in, out);
+        } else if (reply->rc == ZKS__UNKNOWN) {
+            l->dirty = true;
+        }
+        return true;
+    }
+    if (reply->ticket == l->t_delete) {
+        l->t_delete = 0;
+        *rc = reply->rc;
+        if (reply->rc != 0 && reply->rc != ZKS_ENOENT) {
+            l->dirty = true;
+            l->retry_at = zks__after(in->now_ms, reply->rc == ZKS__UNKNOWN ? 0 : ZKS__RETRY_MS);
+            /* ENOTEMPTY is of the parent, which was to go as well. */
+            l->refused = reply->rc == ZKS__UNKNOWN || reply->rc == ZKS_ENOTEMPTY ? 0 : reply->rc;
+        } else {
+            l->refused = 0;
+        }
+        return true;
+    }
+    if (reply->ticket == l->t_list) {
+        l->t_list = 0;
+        if (reply->rc == 0) {
+            sweep(l, own, in, out);
+        } else if (reply->rc == ZKS_ENOENT) {
+            l->dirty = false; /* The whole directory is gone. */
+            l->refused = 0;
+        } else {
+            l->retry_at = zks__after(in->now_ms, ZKS__RETRY_MS);
+        }
+        return true;
+    }
+    return false;
+}
+
+void zks__litter_work(struct zks__litter *l, const struct zks__owner *own, const struct zks__in *in,
+                      struct zks__out *out)
+{
+    if (!l->dirty || l->t_list || l->t_create || l->t_delete || !in->connected ||
+        in->now_ms < l->retry_at) {
+        return;
+    }
+
+    list(l, own, out);
+}

@@ -1,0 +1,836 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ *   IDLE --lock--> STARTING --connected--> QUEUING --created--> LISTING --nobody ahead--> HELD
+ *                     ^  ^                 |  ^  |               ^   |                    |  ^
+ *                     |  |         no parent  |  lost reply      |   somebody ahead       |  |
+ *                     |  |                 v  |  v               |   v             downgrade  |
+ *                     |  |              MKPATH  SETTLING         |  WATCHING              v  |
+ *                     |  |                       |  found        |   |               DOWNGRADING
+ *                     |  +--- not found ---------+->ADOPTING-----+   v
+ *                     |                                          +--WAITING
+ *                     +--- the session expired, or our znode was taken away
+ *
+ *   LISTING --nobody ahead, but the lease is short--> CONFIRMING --proven--> HELD
+ *   HELD, DOWNGRADING --unlock--> IDLE
+ *   HELD, DOWNGRADING --lease over, session expired, znode gone--> LOST --unlock--> IDLE
+ *
+ * Every state can go to IDLE: by timeout, cancel or error.  What may then be left on the servers is
+ * litter, which is followed in the background.
+ *
+ * Why a holder is alone.  Sequence numbers are given out by the leader in the order of the creates.
+ * Our listing is read by the session that created our znode, so it shows every contender with a
+ * smaller number that still exists; later creates cannot come before us.  A znode goes only when it
+ * is deleted or its session ends, and a holder believes in its session only until `safe_until`,
+ * which comes before the leader can end it.  A listing may be stale the other way and show a
+ * contender that has gone: then we watch it, and the watch's get answers that there is none. */
+#include "rwlock.h"
+
+#include <string.h>
+
+#include "queue.h"
+
+#define STATE(s) (1u << ZKS__RWLOCK_##s)
+
+static const struct {
+    const char *name;
+    unsigned next; /* Besides itself. */
+} states[ZKS__RWLOCK_STATES] = {
+    [ZKS__RWLOCK_IDLE] = {"idle", STATE(STARTING) | STATE(QUEUING)},
+    [ZKS__RWLOCK_STARTING] = {"starting", STATE(IDLE) | STATE(QUEUING)},
+    [ZKS__RWLOCK_MKPATH] = {"mkpath", STATE(IDLE) | STATE(STARTING) | STATE(QUEUING)},
+    [ZKS__RWLOCK_QUEUING] = {"queuing", STATE(IDLE) | STATE(STARTING) | STATE(MKPATH) |
+                                            STATE(SETTLING) | STATE(LISTING)},
+    [ZKS__RWLOCK_SETTLING] = {"settling",
+                              STATE(IDLE) | STATE(STARTING) | STATE(QUEUING) | STATE(ADOPTING)},
+    [ZKS__RWLOCK_ADOPTING] = {"adopting", STATE(IDLE) | STATE(STARTING) | STATE(QUEUING) |
+                                              STATE(SETTLING) | STATE(LISTING)},
+    [ZKS__RWLOCK_LISTING] = {"listing", STATE(IDLE) | STATE(STARTING) | STATE(QUEUING) |
+                                            STATE(WATCHING) | STATE(CONFIRMING) | STATE(HELD)},
+    [ZKS__RWLOCK_WATCHING] = {"watching",
+                              STATE(IDLE) | STATE(STARTING) | STATE(LISTING) | STATE(WAITING)},
+    [ZKS__RWLOCK_WAITING] = {"waiting", STATE(IDLE) | STATE(STARTING) | STATE(LISTING)},
+    [ZKS__RWLOCK_CONFIRMING] = {"confirming", STATE(IDLE) | STATE(STARTING) | STATE(QUEUING) |
+                                                  STATE(LISTING) | STATE(HELD)},
+    [ZKS__RWLOCK_HELD] = {"held", STATE(IDLE) | STATE(DOWNGRADING) | STATE(LOST)},
+    [ZKS__RWLOCK_DOWNGRADING] = {"downgrading", STATE(IDLE) | STATE(HELD) | STATE(LOST)},
+    [ZKS__RWLOCK_LOST] = {"lost", STATE(IDLE)},
+};
+
+const char *zks__rwlock_state_name(enum zks__rwlock_state state)
+{
+    return states[state].name;
+}
+
+static void enter(struct zks__rwlock *m, enum zks__rwlock_state state)
+{
+    ZKS_ASSERT(state == m->state || (states[m->state].next & (1u << state)));
+    m->state = state;
+    m->expect = 0;
+    m->t_create = 0;
+    m->retry_at = ZKS__NEVER;
+    m->stirred = false;
+}
+
+static bool queued(const struct zks__rwlock *m)
+{
+    return m->state >= ZKS__RWLOCK_LISTING && m->state <= ZKS__RWLOCK_DOWNGRADING;
+}
+
+static struct zks__owner owner(struct zks__rwlock *m)
+{
+    bool ours =
+        m->t_reset != 0 || (m->state >= ZKS__RWLOCK_QUEUING && m->state <= ZKS__RWLOCK_DOWNGRADING);
+    return (struct zks__owner){m->dir, &m->stem, ours, m->attempt, &m->ticket};
+}
+
+static struct zks__req *ask(struct zks__rwlock *m, struct zks__out *out, enum zks__req_kind kind,
+                            const char *name)
+{
+    struct zks__req *req = zks__out_add(out, kind, m->dir);
+    req->name = name;
+    req->ticket = ++m->ticket;
+    return req;
+}
+
+static void complete(struct zks__rwlock *m, struct zks__out *out, int result)
+{
+    if (m->pending) {
+        m->pending = false;
+        m->deadline = ZKS__NEVER;
+        out->done = true;
+        out->result = result;
+    }
+}
+
+/* The create and the listing go out together: a session's operations are carried out in order, so
+ * the listing shows our znode and all before it, and an uncontended lock costs one write. */
+static void start(struct zks__rwlock *m, const struct zks__in *in, struct zks__out *out)
+{
+    m->own[0] = m->ahead[0] = m->passed[0] = m->holder[0] = '\0';
+    if (zks__litter_blocks(&m->litter) && m->litter.refused != 0) {
+        enter(m, ZKS__RWLOCK_IDLE);
+        complete(m, out, m->litter.refused); /* What it left before cannot be deleted. */
+        return;
+    }
+    if (!in->connected || zks__litter_blocks(&m->litter)) {
+        enter(m, ZKS__RWLOCK_STARTING);
+        return;
+    }
+    m->attempt++;
+    enter(m, ZKS__RWLOCK_QUEUING);
+    zks__contender_prefix(m->prefix, &m->stem, m->attempt, m->mode);
+    struct zks__req *create = ask(m, out, ZKS__CREATE_QUEUED, m->prefix);
+    create->data = m->data;
+    create->data_len = m->data_len;
+    m->t_create = create->ticket;
+    m->expect = ask(m, out, ZKS__CHILDREN, NULL)->ticket;
+}
+
+/* Leaves the queue, or what is held, for whatever reason. */
+static void leave(struct zks__rwlock *m, const struct zks__in *in, struct zks__out *out)
+{
+    struct zks__owner own = owner(m);
+    own.spare = false;
+    if (m->state == ZKS__RWLOCK_QUEUING && m->t_create) {
+        m->litter.t_create = m->t_create;
+    } else if (m->state == ZKS__RWLOCK_SETTLING || m->state == ZKS__RWLOCK_ADOPTING ||
+               m->state == ZKS__RWLOCK_DOWNGRADING) {
+        m->litter.dirty = true;
+        m->litter.retry_at = 0;
+    } else if (queued(m)) {
+        zks__litter_delete(&m->litter, &own, m->own, in, out);
+    }
+    m->t_own = m->t_reset = 0;
+    m->look_at = ZKS__NEVER;
+}
+
+static void fail(struct zks__rwlock *m, const struct zks__in *in, struct zks__out *out, int result)
+{
+    leave(m, in, out);
+    enter(m, ZKS__RWLOCK_IDLE);
+    complete(m, out, result);
+}
+
+static void lose(struct zks__rwlock *m, const struct zks__in *in, struct zks__out *out, bool gone)
+{
+    if (gone) {
+        m->t_own = m->t_reset = 0;
+        m->look_at = ZKS__NEVER;
+    } else {
+        leave(m, in, out);
+    }
+    enter(m, ZKS__RWLOCK_LOST);
+    out->lost = true;
+    complete(m, out, ZKS_ELOST);
+}
+
+static void list(struct zks__rwlock *m, const struct zks__in *in, struct zks__out *out)
+{
+    enter(m, ZKS__RWLOCK_LISTING);
+    if (in->connected) {
+        m->expect = ask(m, out, ZKS__CHILDREN, NULL)->ticket;
+    }
+}
+
+/* A reply was lost or refused for now: the connection's return asks again, or else the clock. */
+static void retry_later(struct zks__rwlock *m, const struct zks__in *in)
+{
+    m->expect = 0;
+    m->retry_at = in->connected ? zks__after(in->now_ms, ZKS__RETRY_MS) : ZKS__NEVER;
+}
+
+/* Brings our server up to date and lists, to find out what became of a create or a swap. */
+static void settle(struct zks__rwlock *m, const struct zks__in *in, struct zks__out *out)
+{
+    m->expect = 0;
+    m->retry_at = ZKS__NEVER;
+    if (in->connected) {
+        struct zks__req *req = ask(m, out, ZKS__CHILDREN, NULL);
+        req->sync = true;
+        m->expect = req->ticket;
+    }
+}
+
+static void look_at_own(struct zks__rwlock *m, const struct zks__in *in, struct zks__out *out)
+{
+    m->look_at = ZKS__NEVER;
+    if (m->state == ZKS__RWLOCK_HELD && in->connected) {
+        struct zks__req *req = ask(m, out, ZKS__GET, m->own);
+        req->watch = true;
+        m->t_own = req->ticket;
+    }
+}
+
+static void hold(struct zks__rwlock *m, const struct zks__in *in, struct zks__out *out)
+{
+    enter(m, ZKS__RWLOCK_HELD);
+    m->look_at = zks__after(in->now_ms, in->timeout_ms / 6);
+    complete(m, out, 0);
+}
+
+/* Nobody is ahead.  Taking it is allowed only while the session is sure to live, which a write is to
+ * prove first where that is not known for much longer: after a long wait in which nothing was
+ * written, or a pause of the process. */
+static void grant(struct zks__rwlock *m, const struct zks__in *in, struct zks__out *out)
+{
+    if (zks__after(in->now_ms, in->timeout_ms / 4) < in->safe_until_ms) {
+        hold(m, in, out);
+    } else {
+        enter(m, ZKS__RWLOCK_CONFIRMING);
+        m->expect = ask(m, out, ZKS__CHECK, m->own)->ticket;
+    }
+}
+
+static void watch_ahead(struct zks__rwlock *m, struct zks__out *out, enum zks__req_kind kind)
+{
+    enter(m, ZKS__RWLOCK_WATCHING);
+    struct zks__req *req = ask(m, out, kind, m->ahead);
+    req->watch = true;
+    m->expect = req->ticket;
+}
+
+static void listed(struct zks__rwlock *m, const struct zks__in *in, struct zks__out *out)
+{
+    const struct zks__reply *reply = &in->reply;
+    if (reply->rc == ZKS__UNKNOWN) {
+        retry_later(m, in);
+        return;
+    }
+    if (reply->rc != 0 && reply->rc != ZKS_ENOENT) {
+        fail(m, in, out, reply->rc);
+        return;
+    }
+    if (reply->rc == ZKS_ENOENT || !zks__queue_contains(reply, m->own)) {
+        /* Somebody took our znode away.  Our session reads its own writes, so this is no lag. */
+        start(m, in, out);
+        return;
+    }
+    const struct zks__place place = {&m->stem, m->attempt, m->mode, m->seq, m->passed};
+    if (zks__queue_has_stray(reply, &place)) {
+        m->litter.dirty = true;
+    }
+    const char *ahead = zks__queue_ahead(reply, &place);
+    if (ahead == NULL) {
+        grant(m, in, out);
+    } else if (m->try_only) {
+        fail(m, in, out, ZKS_EBUSY);
+    } else if (strlen(ahead) > ZKS__NAME_MAX) {
+        fail(m, in, out, ZKS_ELAYOUT);
+    } else {
+        m->ahead[0] = '\0';
+        zks__append(m->ahead, ahead);
+        watch_ahead(m, out, ZKS__GET);
+    }
+}
+
+static void created(struct zks__rwlock *m, const struct zks__in *in, struct zks__out *out)
+{
+    const struct zks__reply *reply = &in->reply;
+    uint32_t listing = m->expect;
+    m->t_create = 0;
+    if (reply->rc == 0) {
+        struct zks__contender c;
+        if (strlen(reply->created) > ZKS__NAME_MAX || !zks__contender_parse(reply->created, &c)) {
+            m->litter.dirty = true;
+            enter(m, ZKS__RWLOCK_IDLE);
+            complete(m, out, ZKS_ESERVER);
+            return;
+        }
+        m->own[0] = '\0';
+        zks__append(m->own, reply->created);
+        m->seq = c.seq;
+        m->token = (uint64_t)reply->stat.czxid;
+        if (listing != 0) {
+            enter(m, ZKS__RWLOCK_LISTING);
+            m->expect = listing;
+        } else {
+            list(m, in, out); /* The one that went out with the create could not be sent. */
+        }
+    } else if (reply->rc == ZKS_ENOENT) {
+        enter(m, ZKS__RWLOCK_MKPATH);
+        struct zks__req *req = ask(m, out, ZKS__MKPATH, NULL);
+        req->leaf = true;
+        m->expect = req->ticket;
+    } else if (reply->rc == ZKS__UNKNOWN) {
+        enter(m, ZKS__RWLOCK_SETTLING);
+        retry_later(m, in);
+    } else if (reply->rc == ZKS_EEXIST) {
+        start(m, in, out);
+    } else {
+        fail(m, in, out, reply->rc);
+    }
+}
+
+static void made_path(struct zks__rwlock *m, const struct zks__in *in, struct zks__out *out)
+{
+    if (in->reply.rc == 0) {
+        start(m, in, out);
+    } else if (in->reply.rc == ZKS__UNKNOWN || in->reply.rc == ZKS_ENOENT) {
+        retry_later(m, in);
+    } else {
+        fail(m, in, out, in->reply.rc);
+    }
+}
+
+static void settled(struct zks__rwlock *m, const struct zks__in *in, struct zks__out *out)
+{
+    const struct zks__reply *reply = &in->reply;
+    if (reply->rc == ZKS_ENOENT) {
+        start(m, in, out);
+        return;
+    }
+    if (reply->rc != 0) {
+        retry_later(m, in);
+        return;
+    }
+    for (size_t i = 0; i < reply->n_children; i++) {
+        const char *name = reply->children[i];
+        struct zks__contender c;
+        if (strlen(name) <= ZKS__NAME_MAX && zks__stem_made(&m->stem, m->attempt, name) &&
+            zks__contender_parse(name, &c)) {
+            m->own[0] = '\0';
+            zks__append(m->own, name);
+            m->seq = c.seq;
+            enter(m, ZKS__RWLOCK_ADOPTING);
+            m->expect = ask(m, out, ZKS__GET, m->own)->ticket;
+            return;
+        }
+    }
+    start(m, in, out);
+}
+
+/* A znode that only looks like ours may be an earlier session's that has not been reaped yet: it
+ * would vanish under us. */
+static void adopted(struct zks__rwlock *m, const struct zks__in *in, struct zks__out *out)
+{
+    const struct zks__reply *reply = &in->reply;
+    if (reply->rc == ZKS__UNKNOWN) {
+        enter(m, ZKS__RWLOCK_SETTLING);
+        retry_later(m, in);
+    } else if (reply->rc == 0 && reply->stat.owner == in->session) {
+        m->token = (uint64_t)reply->stat.czxid;
+        list(m, in, out);
+    } else if (reply->rc == 0 || reply->rc == ZKS_ENOENT) {
+        m->litter.dirty = reply->rc == 0 ? true : m->litter.dirty;
+        start(m, in, out);
+    } else {
+        m->litter.dirty = true;
+        fail(m, in, out, reply->rc);
+    }
+}
+
+static void watched(struct zks__rwlock *m, const struct zks__in *in, struct zks__out *out)
+{
+    const struct zks__reply *reply = &in->reply;
+    struct zks__contender c;
+    if (reply->rc == ZKS__UNKNOWN) {
+        enter(m, ZKS__RWLOCK_LISTING);
+        retry_later(m, in);
+    } else if (reply->rc == ZKS_EACCES) {
+        watch_ahead(m, out, ZKS__EXISTS); /* exists() needs no permission. */
+    } else if (reply->rc == ZKS_ENOENT) {
+        list(m, in, out);
+    } else if (reply->rc != 0) {
+        fail(m, in, out, reply->rc);
+    } else if (zks__contender_parse(m->ahead, &c) && c.seq == m->seq &&
+               (c.has_token ? c.token : (uint64_t)reply->stat.czxid) > m->token) {
+        memcpy(m->passed, m->ahead, sizeof m->passed);
+        list(m, in, out);
+    } else if (m->stirred) {
+        list(m, in, out); /* The watch was used up before this answer was given. */
+    } else {
+        size_t len = reply->data_len < ZKS__HOLDER_MAX ? reply->data_len : ZKS__HOLDER_MAX;
+        if (reply->data != NULL) {
+            memcpy(m->holder, reply->data, len);
+        }
+        m->holder[reply->data != NULL ? len : 0] = '\0';
+        enter(m, ZKS__RWLOCK_WAITING);
+    }
+}
+
+static void confirmed(struct zks__rwlock *m, const struct zks__in *in, struct zks__out *out)
+{
+    int rc = in->reply.rc;
+    if (rc == ZKS_ENOENT) {
+        start(m, in, out);
+    } else if (rc != 0 && rc != ZKS__UNKNOWN) {
+        fail(m, in, out, rc);
+    } else if (rc == 0 && in->now_ms < in->safe_until_ms) {
+        hold(m, in, out);
+    } else {
+        enter(m, ZKS__RWLOCK_LISTING); /* The proof takes a while, right after a reconnect. */
+        retry_later(m, in);
+    }
+}
+
+static void swap(struct zks__rwlock *m, const struct zks__in *in, struct zks__out *out)
+{
+    enter(m, ZKS__RWLOCK_DOWNGRADING);
+    if (!in->connected) {
+        return;
+    }
+    zks__contender_downgraded(m->prefix, &m->stem, m->attempt, m->token, m->seq);
+    struct zks__req *req = ask(m, out, ZKS__SWAP, m->own);
+    req->name2 = m->prefix;
+    req->data = m->data;
+    req->data_len = m->data_len;
+    m->expect = req->ticket;
+}
+
+static void downgraded(struct zks__rwlock *m, const struct zks__in *in, struct zks__out *out)
+{
+    memcpy(m->own, m->prefix, sizeof m->own);
+    m->mode = ZKS__READ;
+    enter(m, ZKS__RWLOCK_HELD);
+    m->look_at = in->now_ms;
+    complete(m, out, 0);
+}
+
+/* `expect` is either the swap itself or, after its reply was lost, the listing that tells. */
+static void downgrade_reply(struct zks__rwlock *m, const struct zks__in *in, struct zks__out *out)
+{
+    const struct zks__reply *reply = &in->reply;
+    bool is_listing = reply->children != NULL;
+    if (reply->rc == ZKS__UNKNOWN || (reply->rc == ZKS_EEXIST && !is_listing)) {
+        retry_later(m, in);
+    } else if (reply->rc == ZKS_ENOENT) {
+        lose(m, in, out, true);
+    } else if (reply->rc != 0) {
+        enter(m, ZKS__RWLOCK_HELD); /* Refused: nothing has changed. */
+        m->look_at = in->now_ms;
+        complete(m, out, reply->rc);
+    } else if (!is_listing || zks__queue_contains(reply, m->prefix)) {
+        downgraded(m, in, out);
+    } else if (zks__queue_contains(reply, m->own)) {
+        swap(m, in, out);
+    } else {
+        lose(m, in, out, true);
+    }
+}
+
+/* Past half of the counter's range a release that finds itself alone deletes the parent as well,
+ * which starts the counter anew.  A parent that carries somebody's data is left alone. */
+static void reset_listed(struct zks__rwlock *m, const struct zks__in *in, struct zks__out *out)
+{
+    const struct zks__reply *reply = &in->reply;
+    m->t_reset = 0;
+    if (m->state != ZKS__RWLOCK_IDLE || m->own[0] == '\0') {
+        m->litter.dirty = true;
+        return;
+    }
+    if (reply->rc == 0 && reply->n_children == 1 && reply->stat.data_len == 0 && in->connected &&
+        !m->litter.t_delete) {
+        m->litter.t_delete = ask(m, out, ZKS__DELETE_BOTH, m->own)->ticket;
+    } else {
+        struct zks__owner own = owner(m);
+        zks__litter_delete(&m->litter, &own, m->own, in, out);
+    }
+}
+
+static void unlock(struct zks__rwlock *m, const struct zks__in *in, struct zks__out *out)
+{
+    bool reset = m->state == ZKS__RWLOCK_HELD && in->connected && !m->litter.t_delete &&
+                 (m->seq < 0 || m->seq > m->reset_past);
+    if (reset) {
+        m->t_own = 0;
+        m->look_at = ZKS__NEVER;
+        m->t_reset = ask(m, out, ZKS__CHILDREN, NULL)->ticket;
+    } else {
+        leave(m, in, out);
+    }
+    enter(m, ZKS__RWLOCK_IDLE);
+    if (m->deadline <= in->now_ms) {
+        complete(m, out, 0); /* Not to be waited for. */
+    }
+}
+
+static void refuse(struct zks__out *out, int result)
+{
+    out->refuse = true;
+    out->result = result;
+}
+
+static void take(struct zks__rwlock *m, const struct zks__in *in)
+{
+    m->pending = true;
+    m->deadline = in->request.deadline_ms;
+    m->try_only = in->request.deadline_ms <= in->now_ms;
+}
+
+static void request_lock(struct zks__rwlock *m, const struct zks__in *in, struct zks__out *out)
+{
+    if (m->state == ZKS__RWLOCK_LOST) {
+        refuse(out, ZKS_ELOST);
+    } else if (m->pending || m->state != ZKS__RWLOCK_IDLE) {
+        refuse(out, ZKS_EDEADLK);
+    } else if (in->request.deadline_ms <= in->now_ms && !in->connected) {
+        refuse(out, ZKS_EDISCONNECTED);
+    } else {
+        take(m, in);
+        m->mode = in->request.what == ZKS__RWLOCK_WRLOCK ? ZKS__WRITE : ZKS__READ;
+        if (m->t_reset) {
+            m->t_reset = 0; /* The reset gives way to whoever wants the lock now. */
+            m->litter.dirty = true;
+        }
+        start(m, in, out);
+    }
+}
+
+static void requested(struct zks__rwlock *m, const struct zks__in *in, struct zks__out *out)
+{
+
+    switch ((enum zks__rwlock_what)in->request.what) {
+    case ZKS__RWLOCK_RDLOCK:
+    case ZKS__RWLOCK_WRLOCK:
+        request_lock(m, in, out);
+        return;
+    case ZKS__RWLOCK_UNLOCK:
+        if (m->state == ZKS__RWLOCK_LOST) {
+            enter(m, ZKS__RWLOCK_IDLE);
+            refuse(out, ZKS_ELOST);
+        } else if (!zks__rwlock_holds(m)) {
+            refuse(out, ZKS_EPERM);
+        } else if (m->pending) {
+            refuse(out, ZKS_EDEADLK);
+        } else {
+            take(m, in);
+            unlock(m, in, out);
+        }
+        return;
+    case ZKS__RWLOCK_DOWNGRADE:
+        if (m->state == ZKS__RWLOCK_LOST) {
+            refuse(out, ZKS_ELOST);
+        } else if (m->state != ZKS__RWLOCK_HELD || m->mode != ZKS__WRITE) {
+            refuse(out, m->pending ? ZKS_EDEADLK : ZKS_EPERM);
+        } else {
+            take(m, in);
+            m->t_own = 0;
+            m->look_at = ZKS__NEVER;
+            swap(m, in, out);
+            if (m->try_only) {
+                complete(m, out, 0); /* Not to be waited for. */
+            }
+        }
+        return;
+    }
+    refuse(out, ZKS_EINVAL);
+}
+
+/* The request in hand is given up: because of a cancel, the deadline or the handle's end. */
+static void give_up(struct zks__rwlock *m, const struct zks__in *in, struct zks__out *out,
+                    int result)
+{
+    if (!m->pending) {
+        return;
+    }
+    if (m->state == ZKS__RWLOCK_IDLE || m->state == ZKS__RWLOCK_DOWNGRADING) {
+        complete(m, out, result); /* An unlock or a downgrade goes on in the background. */
+    } else {
+        fail(m, in, out, result);
+    }
+}
+
+static void own_reply(struct zks__rwlock *m, const struct zks__in *in, struct zks__out *out)
+{
+    m->t_own = 0;
+    if (m->state != ZKS__RWLOCK_HELD) {
+        return;
+    }
+    if (in->reply.rc == ZKS_ENOENT || (in->reply.rc == 0 && in->reply.stat.owner != in->session)) {
+        lose(m, in, out, true);
+    } else if (in->reply.rc == ZKS__UNKNOWN) {
+        m->look_at = zks__after(in->now_ms, ZKS__RETRY_MS);
+    }
+}
+
+static void replied(struct zks__rwlock *m, const struct zks__in *in, struct zks__out *out)
+{
+    uint32_t ticket = in->reply.ticket;
+    struct zks__owner own = owner(m);
+    int rc;
+    if (zks__litter_reply(&m->litter, &own, in, out, &rc)) {
+        if (rc == ZKS_ENOENT && m->state == ZKS__RWLOCK_IDLE && m->pending) {
+            complete(m, out, ZKS_ELOST); /* Somebody had taken the znode from under the holder. */
+        }
+    } else if (ticket == 0) {
+        return;
+    } else if (ticket == m->t_create) {
+        created(m, in, out);
+    } else if (ticket == m->t_own) {
+        own_reply(m, in, out);
+    } else if (ticket == m->t_reset) {
+        reset_listed(m, in, out);
+    } else if (ticket == m->expect) {
+        m->expect = 0;
+        switch (m->state) {
+        case ZKS__RWLOCK_MKPATH:
+            made_path(m, in, out);
+            break;
+        case ZKS__RWLOCK_SETTLING:
+            settled(m, in, out);
+            break;
+        case ZKS__RWLOCK_ADOPTING:
+            adopted(m, in, out);
+            break;
+        case ZKS__RWLOCK_LISTING:
+            listed(m, in, out);
+            break;
+        case ZKS__RWLOCK_WATCHING:
+            watched(m, in, out);
+            break;
+        case ZKS__RWLOCK_CONFIRMING:
+            confirmed(m, in, out);
+            break;
+        case ZKS__RWLOCK_DOWNGRADING:
+            downgrade_reply(m, in, out);
+            break;
+        default:
+            break;
+        }
+    }
+}
+
+static void watch_fired(struct zks__rwlock *m, const struct zks__in *in, struct zks__out *out)
+{
+    const char *name = in->watch.name;
+    if (name == NULL) {
+        return;
+    }
+    if (m->state == ZKS__RWLOCK_WAITING && strcmp(name, m->ahead) == 0) {
+        list(m, in, out);
+    } else if (m->state == ZKS__RWLOCK_WATCHING) {
+        m->stirred = true;
+    } else if (m->state == ZKS__RWLOCK_HELD && strcmp(name, m->own) == 0) {
+        if (in->watch.kind == ZKS__WATCH_DELETED) {
+            lose(m, in, out, true);
+        } else {
+            look_at_own(m, in, out);
+        }
+    }
+}
+
+/* Asks again what the state waits for: after the connection came back, or when a retry is due. */
+static void ask_again(struct zks__rwlock *m, const struct zks__in *in, struct zks__out *out)
+{
+    m->retry_at = ZKS__NEVER;
+    switch (m->state) {
+    case ZKS__RWLOCK_MKPATH:
+        start(m, in, out);
+        break;
+    case ZKS__RWLOCK_SETTLING:
+    case ZKS__RWLOCK_DOWNGRADING:
+        settle(m, in, out);
+        break;
+    case ZKS__RWLOCK_LISTING:
+    case ZKS__RWLOCK_WAITING:
+        list(m, in, out);
+        break;
+    case ZKS__RWLOCK_HELD:
+        m->look_at = in->now_ms;
+        break;
+    default:
+        break;
+    }
+}
+
+static void connected(struct zks__rwlock *m, const struct zks__in *in, struct zks__out *out)
+{
+    if (m->state == ZKS__RWLOCK_WAITING || m->state == ZKS__RWLOCK_HELD || m->expect == 0) {
+        ask_again(m, in, out);
+    }
+}
+
+static void expired(struct zks__rwlock *m, const struct zks__in *in, struct zks__out *out)
+{
+    m->epoch = in->epoch;
+    zks__litter_reset(&m->litter); /* The server removed it together with the session. */
+    m->t_reset = 0;
+    if (zks__rwlock_holds(m)) {
+        lose(m, in, out, true);
+    } else if (m->state == ZKS__RWLOCK_IDLE) {
+        complete(m, out, 0); /* An unlock: the session's end has done it. */
+    } else if (m->state != ZKS__RWLOCK_LOST) {
+        if (m->try_only || m->expiry_is_error) {
+            enter(m, ZKS__RWLOCK_IDLE);
+            complete(m, out, ZKS_ESESSION);
+        } else {
+            enter(m, ZKS__RWLOCK_STARTING);
+        }
+    }
+}
+
+static void tick(struct zks__rwlock *m, const struct zks__in *in, struct zks__out *out)
+{
+    if (m->pending && in->now_ms >= m->deadline && !m->try_only) {
+        give_up(m, in, out, ZKS_ETIMEDOUT);
+    }
+    if (in->connected && in->now_ms >= m->retry_at) {
+        ask_again(m, in, out);
+    }
+}
+
+/* What follows from the state and the clock alone, whatever the event was. */
+static void settle_step(struct zks__rwlock *m, const struct zks__in *in, struct zks__out *out)
+{
+    struct zks__owner own = owner(m);
+    m->safe_until = in->safe_until_ms;
+    m->connected = in->connected;
+    if (zks__rwlock_holds(m) && in->now_ms >= m->safe_until && !out->refuse) {
+        lose(m, in, out, false);
+        own = owner(m);
+    }
+    if (m->state == ZKS__RWLOCK_HELD && in->now_ms >= m->look_at) {
+        look_at_own(m, in, out);
+    }
+    zks__litter_work(&m->litter, &own, in, out);
+    if (m->state == ZKS__RWLOCK_STARTING && in->connected && !zks__litter_blocks(&m->litter)) {
+        start(m, in, out);
+    }
+    if (m->state == ZKS__RWLOCK_IDLE && m->pending && m->litter.refused != 0) {
+        complete(m, out, m->litter.refused);
+    }
+    if (m->state == ZKS__RWLOCK_IDLE && m->pending && !m->t_reset && zks__litter_none(&m->litter)) {
+        complete(m, out, 0); /* An unlock: the server has confirmed that our znode is gone. */
+    }
+}
+
+static void check(const struct zks__rwlock *m)
+{
+    bool waits = m->state > ZKS__RWLOCK_IDLE && m->state < ZKS__RWLOCK_HELD;
+    ZKS_ASSERT(!waits || m->pending);
+    ZKS_ASSERT(!queued(m) || m->own[0] != '\0');
+    ZKS_ASSERT(m->state != ZKS__RWLOCK_QUEUING || m->t_create != 0);
+    ZKS_ASSERT(!zks__rwlock_holds(m) || m->token != 0);
+    ZKS_ASSERT(m->state != ZKS__RWLOCK_LOST || !m->pending);
+}
+
+void zks__rwlock_init(struct zks__rwlock *m, const char *dir, const struct zks__stem *stem,
+                      const void *data, size_t data_len)
+{
+    size_t len = strlen(dir);
+    ZKS_ASSERT(len <= ZKS__PATH_MAX);
+    memset(m, 0, sizeof *m);
+    memcpy(m->dir, dir, len + 1);
+    m->stem = *stem;
+    m->data = data;
+    m->data_len = data_len;
+    m->reset_past = 1 << 30;
+    m->deadline = m->retry_at = m->look_at = ZKS__NEVER;
+}
+
+void zks__rwlock_step(struct zks__rwlock *m, const struct zks__in *in, struct zks__out *out)
+{
+    memset(out, 0, sizeof *out);
+    if (m->epoch != in->epoch && (in->kind == ZKS__IN_REPLY || in->kind == ZKS__IN_WATCH)) {
+        return; /* An earlier session's. */
+    }
+    /* First of all, so that nothing is said of a lock that is held no more.  A request is answered
+     * while another one is in hand, which then learns of the loss with the next event. */
+    bool over = zks__rwlock_holds(m) && in->now_ms >= in->safe_until_ms;
+    if (over && in->kind != ZKS__IN_EXPIRED && !(in->kind == ZKS__IN_REQUEST && m->pending)) {
+        lose(m, in, out, false);
+    }
+    switch (in->kind) {
+    case ZKS__IN_REQUEST:
+        m->epoch = in->epoch;
+        requested(m, in, out);
+        break;
+    case ZKS__IN_CANCEL:
+        give_up(m, in, out, ZKS_ECANCELED);
+        break;
+    case ZKS__IN_ABANDON:
+        give_up(m, in, out, ZKS_ECLOSED);
+        if (zks__rwlock_holds(m)) {
+            leave(m, in, out);
+            enter(m, ZKS__RWLOCK_IDLE);
+        } else if (m->state == ZKS__RWLOCK_LOST) {
+            enter(m, ZKS__RWLOCK_IDLE);
+        }
+        break;
+    case ZKS__IN_REPLY:
+        replied(m, in, out);
+        break;
+    case ZKS__IN_WATCH:
+        watch_fired(m, in, out);
+        break;
+    case ZKS__IN_CONNECTED:
+        m->epoch = in->epoch;
+        connected(m, in, out);
+        break;
+    case ZKS__IN_SUSPENDED:
+        if (m->pending && m->try_only && m->state != ZKS__RWLOCK_IDLE &&
+            m->state != ZKS__RWLOCK_DOWNGRADING) {
+            fail(m, in, out, ZKS_EDISCONNECTED);
+        }
+        break;
+    case ZKS__IN_EXPIRED:
+        expired(m, in, out);
+        break;
+    case ZKS__IN_TICK:
+        tick(m, in, out);
+        break;
+    }
+    settle_step(m, in, out);
+    check(m);
+}
+
+uint64_t zks__rwlock_deadline(const struct zks__rwlock *m)
+{
+    uint64_t at = ZKS__NEVER;
+    if (m->connected) { /* What needs a connection waits for the event of one. */
+        at = zks__min(m->retry_at, zks__litter_deadline(&m->litter));
+    }
+    if (m->pending && !m->try_only) {
+        at = zks__min(at, m->deadline);
+    }
+    if (zks__rwlock_holds(m)) {
+        at = zks__min(at, zks__min(m->safe_until, m->look_at));
+    }
+    return at;
+}
+
+bool zks__rwlock_clean(const struct zks__rwlock *m)
+{
+    return m->state == ZKS__RWLOCK_IDLE && !m->pending && !m->t_reset &&
+           zks__litter_none(&m->litter);
+}

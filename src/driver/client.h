@@ -1,0 +1,104 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The client: the session's states, the driver's thread and its queue, the deliveries. */
+#ifndef ZKS_DRIVER_CLIENT_H
+#define ZKS_DRIVER_CLIENT_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <sys/types.h>
+
+#include "core/lease.h"
+#include "driver/handle.h"
+#include "driver/timers.h"
+
+struct zks__machine;
+
+enum { ZKS__STATES_MAX = 64 };
+
+struct zks_client {
+    /* Set once, before the thread starts. */
+    zks_client_options options; /* Its strings are the client's own. */
+    struct zks_acl *acl;
+    char *servers;
+    bool has_chroot;
+    char *description; /* What our znodes say, as JSON. */
+    pid_t pid;
+    pthread_t thread;
+    int event_fd; /* Readable when something is to be dispatched; -1 where delivery is automatic. */
+
+    pthread_mutex_t lock;
+    pthread_cond_t work;    /* For the driver's thread. */
+    pthread_cond_t changed; /* For those who wait for a state, a free or a dispatch to end. */
+
+    /* Under the lock. */
+    struct zks__message *first_message;
+    struct zks__message **last_message;
+    struct zks_op *first_op; /* Submitted. */
+    struct zks_op **last_op;
+    struct zks__machine *freed;    /* Whose owners wait for the driver to let go of them. */
+    struct zks__machine *machines; /* All of the client's. */
+    struct zks_op *done_op;        /* To be delivered. */
+    struct zks_op **last_done_op;
+    struct zks__machine *lost; /* Whose owners are to be told. */
+    struct zks__machine **last_lost;
+    enum zks_client_state states[ZKS__STATES_MAX]; /* To be delivered. */
+    unsigned n_states;
+    enum zks_client_state state;
+    int failed; /* Why the client cannot go on: ZKS_EAUTH, ZKS_ECLOSED. */
+    int open_error;
+    bool canceling;
+    bool closing;
+    struct zks__machine *telling; /* Whose callback runs in a dispatch just now. */
+    bool dispatching;
+
+    /* Written by the driver's thread, read by any. */
+    _Atomic uint64_t safe_until_ms;
+    _Atomic int64_t session;
+    _Atomic uint32_t timeout_ms;
+
+    /* The driver's thread only. */
+    struct zks__handle *handle;
+    struct zks__handle_options handle_options;
+    unsigned n_orphans; /* Machines that were freed and are not clean yet. */
+    unsigned n_closing; /* Handles whose close has not ended. */
+    struct zks__timers timers;
+    struct zks__lease lease;
+    uint64_t epoch;
+    bool connected;
+    bool was_connected; /* At least once. */
+    bool no_chroot;     /* The root of the connect string is missing. */
+    bool told_lost;
+    uint64_t now_ms;
+    uint64_t open_at_ms; /* When to try again to open a handle. */
+    uint64_t drain_until_ms;
+    uint64_t beat_at_ms;
+    uint64_t write_at_ms;
+    unsigned n_holding; /* Machines that hold something which depends on the lease. */
+    uint64_t polled_ms; /* When the handle was last seen idle; 0 for never. */
+    uint64_t asked_ms;  /* The time of the look before that. */
+};
+
+/* zks__client_start: starts the driver of a client whose first part is set up. */
+int zks__client_start(struct zks_client *c);
+
+/* zks__client_stop: ends the session and the thread; every operation has completed then. */
+void zks__client_stop(struct zks_client *c);
+
+/* zks__client_wake: the driver's thread has something to do. */
+void zks__client_wake(struct zks_client *c);
+
+/* zks__client_deliver: runs the callbacks that are due; returns how many. */
+int zks__client_deliver(struct zks_client *c);
+
+/* zks__client_call: a request of no machine; `done` is called on the driver's thread, which must
+ * also be the caller's.  False where it could not be sent. */
+bool zks__client_call(struct zks_client *c, const struct zks__req *req,
+                      void (*done)(struct zks__call *call, void *arg), void *arg);
+
+/* zks__client_in_callback: whether the calling thread runs a callback of any client. */
+bool zks__client_in_callback(void);
+
+void zks__client_log(struct zks_client *c, enum zks_log_level level, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+
+#endif

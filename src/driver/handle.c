@@ -1,0 +1,814 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "driver/handle.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <zookeeper/zookeeper.h>
+
+#include "core/round.h"
+#include "driver/clock.h"
+
+enum { EVENTS = 64, LEVELS_MAX = 512 };
+
+struct zks__handle {
+    zhandle_t *zh;
+    struct zks__handle_options options;
+    struct ACL *acl;
+    struct ACL_vector acl_vector;
+    pthread_t closer;
+    _Atomic bool no_containers; /* This server does not know them. */
+    struct zks__message closed;
+
+    /* Session events cannot wait for memory, so there is some for as many as can be on their way:
+     * the driver takes them at once. */
+    struct zks__message events[EVENTS];
+    pthread_mutex_t lock;
+    bool used[EVENTS]; /* Under the lock. */
+    pthread_cond_t event_freed;
+
+    struct zks__call *calls; /* On their way; the driver's thread only. */
+
+    struct zks__watches watches;
+
+    struct zks__handle *next_logging;
+};
+
+/* libzookeeper's log callback has no argument, so a line goes to every client that wants any. */
+static pthread_mutex_t logging_lock = PTHREAD_MUTEX_INITIALIZER;
+static struct zks__handle *logging;
+
+static enum zks_log_level level_of(const char *line)
+{
+    static const struct {
+        const char *word;
+        enum zks_log_level level;
+    } levels[] = {
+        {":ZOO_ERROR@", ZKS_LOG_ERROR}, {":ZOO_WARN@", ZKS_LOG_WARN}, {":ZOO_INFO@", ZKS_LOG_INFO}};
+    for (size_t i = 0; i < sizeof levels / sizeof levels[0]; i++) {
+        if (strstr(line, levels[i].word) != NULL) {
+            return levels[i].level;
+        }
+    }
+    return ZKS_LOG_DEBUG;
+}
+
+void zks__log_after_fork(void)
+{
+    pthread_mutex_init(&logging_lock, NULL);
+    logging = NULL;
+}
+
+static void on_log(const char *message)
+{
+    char line[1024];
+    enum zks_log_level level = level_of(message);
+    snprintf(line, sizeof line, "%s", message);
+    line[strcspn(line, "\n")] = '\0'; /* Some of libzookeeper's lines end with one. */
+    pthread_mutex_lock(&logging_lock);
+    for (struct zks__handle *h = logging; h != NULL; h = h->next_logging) {
+        if (h->options.wants_log(h->options.arg, level)) {
+            h->options.log(h->options.arg, level, line);
+        }
+    }
+    pthread_mutex_unlock(&logging_lock);
+}
+
+static void join_logging(struct zks__handle *h)
+{
+    pthread_mutex_lock(&logging_lock);
+    h->next_logging = logging;
+    logging = h;
+    pthread_mutex_unlock(&logging_lock);
+}
+
+static void leave_logging(struct zks__handle *h)
+{
+    pthread_mutex_lock(&logging_lock);
+    for (struct zks__handle **at = &logging; *at != NULL; at = &(*at)->next_logging) {
+        if (*at == h) {
+            *at = h->next_logging;
+            break;
+        }
+    }
+    pthread_mutex_unlock(&logging_lock);
+}
+
+static void post(struct zks__handle *h, struct zks__message *message)
+{
+    h->options.post(h->options.arg, message);
+}
+
+static void on_session(zhandle_t *zh, int type, int state, const char *path, void *context)
+{
+    struct zks__handle *h = context;
+    (void)zh;
+    (void)path;
+    if (type != ZOO_SESSION_EVENT) {
+        return;
+    }
+    enum zks__session_state now;
+    if (state == ZOO_CONNECTED_STATE) {
+        now = ZKS__SESSION_CONNECTED;
+    } else if (state == ZOO_EXPIRED_SESSION_STATE) {
+        now = ZKS__SESSION_EXPIRED;
+    } else if (state == ZOO_AUTH_FAILED_STATE) {
+        now = ZKS__SESSION_AUTH_FAILED;
+    } else {
+        now = ZKS__SESSION_SUSPENDED;
+    }
+    /* Only where callbacks of the user's block the driver can so many be waiting. */
+    pthread_mutex_lock(&h->lock);
+    unsigned i = 0;
+    while (h->used[i]) {
+        if (++i == EVENTS) {
+            pthread_cond_wait(&h->event_freed, &h->lock);
+            i = 0;
+        }
+    }
+    h->used[i] = true;
+    pthread_mutex_unlock(&h->lock);
+    h->events[i] = (struct zks__message){.kind = ZKS__MSG_SESSION, .state = now, .handle = h};
+    post(h, &h->events[i]);
+}
+
+void zks__event_free(struct zks__message *event)
+{
+    struct zks__handle *h = event->handle;
+    pthread_mutex_lock(&h->lock);
+    h->used[event - h->events] = false;
+    pthread_cond_signal(&h->event_freed);
+    pthread_mutex_unlock(&h->lock);
+}
+
+static int copy_acl(struct zks__handle *h)
+{
+    size_t n = h->options.n_acl;
+    if (n == 0) {
+        h->acl_vector = h->options.auth != NULL ? ZOO_CREATOR_ALL_ACL : ZOO_OPEN_ACL_UNSAFE;
+        return 0;
+    }
+    h->acl = calloc(n, sizeof *h->acl);
+    if (h->acl == NULL) {
+        return ZKS_ENOMEM;
+    }
+    for (size_t i = 0; i < n; i++) {
+        h->acl[i].perms = h->options.acl[i].perms;
+        /* The type has no const, but nothing is written to. */
+        memcpy(&h->acl[i].id.scheme, &h->options.acl[i].scheme, sizeof(char *));
+        memcpy(&h->acl[i].id.id, &h->options.acl[i].id, sizeof(char *));
+    }
+    h->acl_vector.count = (int32_t)n;
+    h->acl_vector.data = h->acl;
+    return 0;
+}
+
+static void release(struct zks__handle *h)
+{
+    leave_logging(h);
+    zks__watches_close(&h->watches);
+    pthread_cond_destroy(&h->event_freed);
+    pthread_mutex_destroy(&h->lock);
+    free(h->acl);
+    free(h);
+}
+
+int zks__handle_open(const struct zks__handle_options *options, struct zks__handle **handle)
+{
+    struct zks__handle *h = calloc(1, sizeof *h);
+    if (h == NULL) {
+        return ZKS_ENOMEM;
+    }
+    h->options = *options;
+    pthread_mutex_init(&h->lock, NULL);
+    pthread_cond_init(&h->event_freed, NULL);
+    zks__watches_init(&h->watches);
+    int rc = copy_acl(h);
+    if (rc != 0) {
+        release(h);
+        return rc;
+    }
+    join_logging(h);
+    errno = 0;
+    h->zh = zookeeper_init2(options->servers, on_session, (int)options->timeout_ms, NULL, h,
+                            ZOO_NO_LOG_CLIENTENV, on_log);
+    if (h->zh == NULL) {
+        rc = errno == EINVAL ? ZKS_EINVAL : errno == ENOMEM ? ZKS_ENOMEM : ZKS_ESYSTEM;
+        release(h);
+        return rc;
+    }
+    /* It would look the names up on every pass of its loop, and block on each. */
+    zoo_set_servers_resolution_delay(h->zh, 60 * 1000);
+    *handle = h;
+    if (options->auth != NULL && zoo_add_auth(h->zh, options->auth_scheme, options->auth,
+                                              (int)strlen(options->auth), NULL, NULL) != ZOK) {
+        return ZKS_ENOMEM;
+    }
+    return 0;
+}
+
+static void *close_thread(void *arg)
+{
+    struct zks__handle *h = arg;
+    zookeeper_close(h->zh);
+    h->closed = (struct zks__message){.kind = ZKS__MSG_CLOSED, .handle = h};
+    post(h, &h->closed);
+    return NULL;
+}
+
+void zks__handle_close(struct zks__handle *h)
+{
+    if (pthread_create(&h->closer, NULL, close_thread, h) != 0) {
+        h->closer = pthread_self();
+        close_thread(h);
+    }
+}
+
+void zks__handle_free(struct zks__handle *h, void (*lost_call)(struct zks__call *call, void *arg),
+                      void *arg)
+{
+    if (!pthread_equal(h->closer, pthread_self())) {
+        pthread_join(h->closer, NULL);
+    }
+    while (h->calls != NULL) {
+        lost_call(h->calls, arg);
+    }
+    release(h);
+}
+
+bool zks__handle_busy(const struct zks__handle *h)
+{
+    return h->calls != NULL;
+}
+
+int64_t zks__handle_session(struct zks__handle *h)
+{
+    const clientid_t *id = zoo_client_id(h->zh);
+    return id != NULL ? id->client_id : 0;
+}
+
+uint32_t zks__handle_timeout(struct zks__handle *h)
+{
+    return (uint32_t)zoo_recv_timeout(h->zh);
+}
+
+bool zks__handle_idle(struct zks__handle *h)
+{
+    int state = zoo_state(h->zh);
+    return state != ZOO_CONNECTED_STATE && state != ZOO_ASSOCIATING_STATE;
+}
+
+static void on_watch(zhandle_t *zh, int type, int state, const char *path, void *context)
+{
+    struct zks__handle *h = (struct zks__handle *)(uintptr_t)zoo_get_context(zh);
+    enum zks__watch_kind what = type == ZOO_DELETED_EVENT   ? ZKS__WATCH_DELETED
+                                : type == ZOO_CREATED_EVENT ? ZKS__WATCH_CREATED
+                                                            : ZKS__WATCH_CHANGED;
+    (void)state;
+    if (type == ZOO_SESSION_EVENT || path == NULL) {
+        return; /* Session events go to every watcher and use up none. */
+    }
+    struct zks__watch *watch =
+        zks__watches_fire(&h->watches, (uint64_t)(uintptr_t)context, path, what);
+    if (watch != NULL) {
+        watch->message = (struct zks__message){.kind = ZKS__MSG_WATCH, .handle = h};
+        post(h, &watch->message);
+    }
+}
+
+/* ---- Replies ---- */
+
+static int translate(int rc)
+{
+    switch (rc) {
+    case ZOK:
+        return 0;
+    case ZNONODE:
+        return ZKS_ENOENT;
+    case ZNODEEXISTS:
+        return ZKS_EEXIST;
+    case ZNOTEMPTY:
+        return ZKS_ENOTEMPTY;
+    case ZBADVERSION:
+        return ZKS__VERSION;
+    case ZNOAUTH:
+    case ZINVALIDACL:
+        return ZKS_EACCES;
+    case ZNOCHILDRENFOREPHEMERALS:
+        return ZKS_EEPHEMERAL;
+    case ZAUTHFAILED:
+        return ZKS_EAUTH;
+    case ZSESSIONEXPIRED:
+    case ZSESSIONMOVED:
+    case ZCLOSING:
+    case ZTHROTTLEDOP:
+    case ZNOTREADONLY:
+        return ZKS__UNKNOWN;
+    default:
+        /* Below ZAPIERROR the server speaks, above it the client does, and then nothing is known:
+         * ZCONNECTIONLOSS, ZOPERATIONTIMEOUT, ZRUNTIMEINCONSISTENCY and so on. */
+        return rc <= ZAPIERROR ? ZKS_ESERVER : ZKS__UNKNOWN;
+    }
+}
+
+static void finish(struct zks__call *call)
+{
+    if (atomic_fetch_sub(&call->parts, 1) == 1) {
+        if (call->unsynced || atomic_load(&call->unsent)) {
+            call->reply.rc = ZKS__UNKNOWN;
+        }
+        post(call->message.handle, &call->message);
+    }
+}
+
+static struct zks__call *begin(const void *data, int rc)
+{
+    struct zks__call *call;
+    memcpy(&call, &data, sizeof call);
+    /* A refusal for lack of rights may be any server's own, where enableEagerACLCheck is set. */
+    int result = translate(rc);
+    call->expired |= rc == ZSESSIONEXPIRED;
+    call->heard |= rc == ZOK || (rc <= ZAPIERROR && result != ZKS__UNKNOWN && result != ZKS_EACCES);
+    return call;
+}
+
+static void copy_stat(struct zks__call *call, const struct Stat *stat)
+{
+    if (stat != NULL) {
+        call->reply.stat = (struct zks__stat){stat->czxid, stat->ephemeralOwner, stat->ctime,
+                                              stat->version, stat->dataLength};
+    }
+}
+
+/* A reply that cannot be stored is as good as lost. */
+static void copy_data(struct zks__call *call, const char *data, int len)
+{
+    call->buffer = malloc(len > 0 ? (size_t)len : 1);
+    if (call->buffer == NULL) {
+        call->reply.rc = ZKS__UNKNOWN;
+        return;
+    }
+    call->reply.data = call->buffer;
+    call->reply.data_len = len > 0 ? (size_t)len : 0;
+    if (call->reply.data_len > 0) {
+        memcpy(call->buffer, data, call->reply.data_len);
+    }
+}
+
+static void copy_children(struct zks__call *call, const struct String_vector *strings)
+{
+    size_t n = strings != NULL && strings->count > 0 ? (size_t)strings->count : 0;
+    size_t bytes = 0;
+    for (size_t i = 0; i < n; i++) {
+        bytes += strlen(strings->data[i]) + 1;
+    }
+    const char **children = malloc(n * sizeof *children + bytes + 1);
+    if (children == NULL) {
+        call->reply.rc = ZKS__UNKNOWN;
+        return;
+    }
+    char *at = (char *)(children + n);
+    for (size_t i = 0; i < n; i++) {
+        size_t len = strlen(strings->data[i]) + 1;
+        memcpy(at, strings->data[i], len);
+        children[i] = at;
+        at += len;
+    }
+    call->reply.children = children;
+    call->reply.n_children = n;
+}
+
+static void on_void(int rc, const void *data)
+{
+    struct zks__call *call = begin(data, rc);
+    call->reply.rc = translate(rc);
+    finish(call);
+}
+
+static void on_string(int rc, const char *value, const void *data)
+{
+    (void)value;
+    on_void(rc, data);
+}
+
+/* The sync that goes ahead of a read. */
+static void on_synced(int rc, const char *value, const void *data)
+{
+    struct zks__call *call = begin(data, rc);
+    (void)value;
+    call->unsynced = rc != ZOK;
+    finish(call);
+}
+
+static void on_created(int rc, const char *path, const struct Stat *stat, const void *data)
+{
+    struct zks__call *call = begin(data, rc);
+    call->reply.rc = translate(rc);
+    if (rc == ZOK) {
+        const char *name = strrchr(path, '/');
+        call->created = strdup(name != NULL ? name + 1 : path);
+        call->reply.created = call->created;
+        call->reply.rc = call->created != NULL ? 0 : ZKS__UNKNOWN;
+        copy_stat(call, stat);
+    }
+    finish(call);
+}
+
+static void on_stat(int rc, const struct Stat *stat, const void *data)
+{
+    struct zks__call *call = begin(data, rc);
+    call->reply.rc = translate(rc);
+    call->watch_set = rc == ZOK || rc == ZNONODE; /* exists() also watches what is not there. */
+    copy_stat(call, rc == ZOK ? stat : NULL);
+    finish(call);
+}
+
+static void on_data(int rc, const char *value, int len, const struct Stat *stat, const void *data)
+{
+    struct zks__call *call = begin(data, rc);
+    call->reply.rc = translate(rc);
+    call->watch_set = rc == ZOK;
+    if (rc == ZOK) {
+        copy_stat(call, stat);
+        copy_data(call, value, len);
+    }
+    finish(call);
+}
+
+static void on_children(int rc, const struct String_vector *strings, const struct Stat *stat,
+                        const void *data)
+{
+    struct zks__call *call = begin(data, rc);
+    call->reply.rc = translate(rc);
+    if (rc == ZOK) {
+        copy_stat(call, stat);
+        copy_children(call, strings);
+    }
+    finish(call);
+}
+
+/* A look has three parts; any of them fails it, but that there is no `ready` is an answer. */
+static void look_part(struct zks__call *call, int rc)
+{
+    if (call->reply.rc == 0 || rc == ZKS__UNKNOWN) {
+        call->reply.rc = rc;
+    }
+    finish(call);
+}
+
+static void on_look_exists(int rc, const struct Stat *stat, const void *data)
+{
+    struct zks__call *call = begin(data, rc);
+    (void)stat;
+    call->watch_set = rc == ZOK || rc == ZNONODE;
+    look_part(call, rc == ZNONODE ? 0 : translate(rc));
+}
+
+static void on_look_data(int rc, const char *value, int len, const struct Stat *stat,
+                         const void *data)
+{
+    struct zks__call *call = begin(data, rc);
+    (void)stat;
+    if (rc == ZOK) {
+        copy_data(call, value, len);
+    }
+    look_part(call, rc == ZNONODE ? 0 : translate(rc));
+}
+
+static void on_look_children(int rc, const struct String_vector *strings, const struct Stat *stat,
+                             const void *data)
+{
+    struct zks__call *call = begin(data, rc);
+    if (rc == ZOK) {
+        copy_stat(call, stat);
+        copy_children(call, strings);
+    }
+    look_part(call, translate(rc));
+}
+
+/* A path is there when its last part is.  What went wrong above matters only where it is not; a
+ * parent that exists may well forbid us to create it again. */
+static void made_part(const void *data, int rc, bool last)
+{
+    struct zks__call *call = begin(data, rc);
+    int result = rc == ZNODEEXISTS ? 0 : translate(rc);
+    if (rc == ZUNIMPLEMENTED) {
+        atomic_store(&call->message.handle->no_containers, true);
+        result = ZKS__UNKNOWN;
+    }
+    if (last && (result == 0 || call->reply.rc == 0)) {
+        call->reply.rc = result;
+    } else if (result != 0 && (call->reply.rc == 0 || result == ZKS__UNKNOWN)) {
+        call->reply.rc = result;
+    }
+    finish(call);
+}
+
+static void on_made(int rc, const char *path, const void *data)
+{
+    (void)path;
+    made_part(data, rc, false);
+}
+
+static void on_made_last(int rc, const char *path, const void *data)
+{
+    (void)path;
+    made_part(data, rc, true);
+}
+
+/* ---- Requests ---- */
+
+typedef char path_buffer[ZKS__PATH_MAX + ZKS__NAME_MAX + ZKS__UUID_LEN + 4];
+
+static const char *join(path_buffer buf, const char *dir, const char *name, const char *below)
+{
+    const char *root = strcmp(dir, "/") == 0 ? "" : dir;
+    if (name == NULL) {
+        return dir;
+    }
+    snprintf(buf, sizeof(path_buffer), "%s/%s%s%s", root, name, below != NULL ? "/" : "",
+             below != NULL ? below : "");
+    return buf;
+}
+
+static int send_multi(struct zks__handle *h, struct zks__call *call, const zoo_op_t *ops, int n)
+{
+    zoo_op_result_t *results = calloc((size_t)n, sizeof *results);
+    if (results == NULL) {
+        return ZSYSTEMERROR;
+    }
+    call->results = results;
+    call->n_results = n;
+    return zoo_amulti(h->zh, n, ops, results, on_void, call);
+}
+
+static int send_check(struct zks__handle *h, struct zks__call *call, const char *path)
+{
+    zoo_op_t op;
+    zoo_check_op_init(&op, path, -1);
+    return send_multi(h, call, &op, 1);
+}
+
+static int send_swap(struct zks__handle *h, struct zks__call *call, const struct zks__req *req)
+{
+    path_buffer old;
+    path_buffer new;
+    zoo_op_t ops[2];
+    zoo_create_op_init(&ops[0], join(new, req->dir, req->name2, NULL), req->data,
+                       (int)req->data_len, &h->acl_vector, ZOO_EPHEMERAL, NULL, 0);
+    zoo_delete_op_init(&ops[1], join(old, req->dir, req->name, NULL), -1);
+    return send_multi(h, call, ops, 2);
+}
+
+static int send_delete_both(struct zks__handle *h, struct zks__call *call,
+                            const struct zks__req *req)
+{
+    path_buffer child;
+    zoo_op_t ops[2];
+    zoo_delete_op_init(&ops[0], join(child, req->dir, req->name, NULL), -1);
+    zoo_delete_op_init(&ops[1], req->dir, -1);
+    return send_multi(h, call, ops, 2);
+}
+
+static int send_open(struct zks__handle *h, struct zks__call *call, const struct zks__req *req)
+{
+    size_t n = req->n_names;
+    path_buffer ready;
+    path_buffer round;
+    int rc = ZSYSTEMERROR;
+    zoo_op_t *ops = calloc(n + 2, sizeof *ops);
+    path_buffer *members = calloc(n, sizeof *members);
+    size_t len = zks__roster_write(NULL, req->name, req->names, n);
+    char *roster = malloc(len);
+    if (ops != NULL && members != NULL && roster != NULL) {
+        zks__roster_write(roster, req->name, req->names, n);
+        for (size_t i = 0; i < n; i++) {
+            zoo_set_op_init(&ops[i], join(members[i], req->dir, req->names[i], NULL), req->name,
+                            (int)strlen(req->name), 0, NULL);
+        }
+        zoo_create_op_init(&ops[n], join(ready, req->dir, "ready", NULL), roster, (int)len,
+                           &h->acl_vector, ZOO_PERSISTENT, NULL, 0);
+        zoo_create_op_init(&ops[n + 1], join(round, req->dir, "ready", req->name), NULL, -1,
+                           &h->acl_vector, ZOO_PERSISTENT, NULL, 0);
+        rc = send_multi(h, call, ops, (int)n + 2);
+    }
+    free(roster);
+    free(members);
+    free(ops);
+    return rc;
+}
+
+static int send_close(struct zks__handle *h, struct zks__call *call, const struct zks__req *req)
+{
+    path_buffer ready;
+    path_buffer round;
+    zoo_op_t ops[3];
+    zoo_delete_op_init(&ops[0], join(round, req->dir, "ready", req->name), -1);
+    zoo_delete_op_init(&ops[1], join(ready, req->dir, "ready", NULL), -1);
+    zoo_delete_op_init(&ops[2], req->dir, -1);
+    return send_multi(h, call, ops, req->leaf ? 3 : 2);
+}
+
+/* The part that is counted is on its way even where it could not be sent. */
+static void part_failed(struct zks__call *call, int rc)
+{
+    if (rc != ZOK) {
+        atomic_store(&call->unsent, true); /* The reply is the completion thread's to write. */
+        finish(call);
+    }
+}
+
+static int send_look(struct zks__handle *h, struct zks__call *call, const struct zks__req *req,
+                     void *watch)
+{
+    path_buffer ready;
+    join(ready, req->dir, req->name, NULL);
+    atomic_fetch_add(&call->parts, 2);
+    int rc = zoo_awexists(h->zh, ready, on_watch, watch, on_look_exists, call);
+    if (rc != ZOK) {
+        atomic_fetch_sub(&call->parts, 2);
+        return rc;
+    }
+    part_failed(call, zoo_awget(h->zh, ready, NULL, NULL, on_look_data, call));
+    part_failed(call, zoo_awget_children2(h->zh, req->dir, NULL, NULL, on_look_children, call));
+    return ZOK;
+}
+
+/* The parents go out one behind the other without waiting: their order is kept. */
+static int send_mkpath(struct zks__handle *h, struct zks__call *call, const struct zks__req *req)
+{
+    path_buffer path;
+    size_t ends[LEVELS_MAX];
+    size_t len = strlen(req->dir);
+    int levels = 0;
+    memcpy(path, req->dir, len + 1);
+    for (size_t i = 1; i <= len && levels < LEVELS_MAX; i++) {
+        if (path[i] == '/' || (path[i] == '\0' && req->leaf)) {
+            ends[levels++] = i;
+        }
+    }
+    if (levels == 0) {
+        call->reply.rc = ZKS__UNKNOWN;
+        post(h, &call->message); /* The root itself is missing: see the caller. */
+        return ZOK;
+    }
+    int mode = atomic_load(&h->no_containers) ? ZOO_PERSISTENT : ZOO_CONTAINER;
+    atomic_fetch_add(&call->parts, levels - 1);
+    for (int i = 0; i < levels; i++) {
+        char end = path[ends[i]];
+        path[ends[i]] = '\0';
+        int rc = zoo_acreate(h->zh, path, NULL, -1, &h->acl_vector, mode,
+                             i + 1 == levels ? on_made_last : on_made, call);
+        path[ends[i]] = end;
+        if (rc != ZOK && i == 0) {
+            atomic_fetch_sub(&call->parts, levels - 1);
+            return rc;
+        }
+        part_failed(call, rc);
+    }
+    return ZOK;
+}
+
+static int send_request(struct zks__handle *h, struct zks__call *call, const struct zks__req *req,
+                        const char *path, void *watch)
+{
+    watcher_fn watcher = req->watch ? on_watch : NULL;
+    switch (req->kind) {
+    case ZKS__SYNC:
+        return zoo_async(h->zh, req->dir, on_string, call);
+    case ZKS__CHECK:
+        return send_check(h, call, path);
+    case ZKS__CHILDREN:
+        return zoo_awget_children2(h->zh, req->dir, NULL, NULL, on_children, call);
+    case ZKS__GET:
+        return zoo_awget(h->zh, path, watcher, watch, on_data, call);
+    case ZKS__EXISTS:
+        return zoo_awexists(h->zh, path, watcher, watch, on_stat, call);
+    case ZKS__CREATE:
+        return zoo_acreate(h->zh, req->dir, req->data, (int)req->data_len, &h->acl_vector,
+                           ZOO_PERSISTENT, on_string, call);
+    case ZKS__CREATE_QUEUED:
+        return zoo_acreate2(h->zh, path, req->data, (int)req->data_len, &h->acl_vector,
+                            ZOO_EPHEMERAL_SEQUENTIAL, on_created, call);
+    case ZKS__DELETE:
+        return zoo_adelete(h->zh, path, req->version, on_void, call);
+    case ZKS__MKPATH:
+        return send_mkpath(h, call, req);
+    case ZKS__SWAP:
+        return send_swap(h, call, req);
+    case ZKS__DELETE_BOTH:
+        return send_delete_both(h, call, req);
+    case ZKS__LOOK:
+        return send_look(h, call, req, watch);
+    case ZKS__OPEN:
+        return send_open(h, call, req);
+    case ZKS__CLOSE:
+        return send_close(h, call, req);
+    }
+    return ZBADARGUMENTS;
+}
+
+enum zks__route zks__route_of(enum zks__req_kind kind)
+{
+    switch (kind) {
+    case ZKS__SYNC:
+        return ZKS__ROUTE_LEADER;
+    case ZKS__CHILDREN:
+    case ZKS__GET:
+    case ZKS__EXISTS:
+    case ZKS__LOOK:
+        return ZKS__ROUTE_FOLLOWER;
+    default:
+        return ZKS__ROUTE_QUORUM;
+    }
+}
+
+static void link_call(struct zks__handle *h, struct zks__call *call)
+{
+    call->next_call = h->calls;
+    if (h->calls != NULL) {
+        h->calls->prev_call = call;
+    }
+    h->calls = call;
+}
+
+static void unlink_call(struct zks__call *call)
+{
+    if (call->prev_call != NULL) {
+        call->prev_call->next_call = call->next_call;
+    } else {
+        call->message.handle->calls = call->next_call;
+    }
+    if (call->next_call != NULL) {
+        call->next_call->prev_call = call->prev_call;
+    }
+}
+
+/* Sends the sync and the request; false where nothing is on its way. */
+static bool send_call(struct zks__handle *h, struct zks__call *call, const struct zks__req *req,
+                      const char *path)
+{
+    void *context = call->watch != NULL ? (void *)(uintptr_t)call->watch->id : NULL;
+    bool synced = false;
+    atomic_store(&call->parts, 1);
+    if (req->sync) {
+        atomic_fetch_add(&call->parts, 1);
+        if (zoo_async(h->zh, req->dir, on_synced, call) != ZOK) {
+            return false;
+        }
+        synced = true;
+    }
+    int rc = send_request(h, call, req, path, context);
+    if (rc != ZOK && synced) {
+        part_failed(call, rc); /* The sync's answer is still to come. */
+        return true;
+    }
+    return rc == ZOK;
+}
+
+bool zks__handle_call(struct zks__handle *h, const struct zks__req *req,
+                      struct zks__machine *machine, struct zks__subscription **subscriptions,
+                      void (*done)(struct zks__call *call, void *arg), void *arg)
+{
+    path_buffer buf;
+    const char *path = join(buf, req->dir, req->name, NULL);
+    struct zks__call *call = calloc(1, sizeof *call);
+    if (call == NULL) {
+        return false;
+    }
+    call->message = (struct zks__message){.kind = ZKS__MSG_REPLY, .handle = h};
+    call->machine = machine;
+    call->done = done;
+    call->arg = arg;
+    call->kind = req->kind;
+    call->reply.ticket = req->ticket;
+    call->sent_ms = zks__now_ms();
+    link_call(h, call);
+    bool ok = true;
+    if (req->watch || req->kind == ZKS__LOOK) {
+        call->watch = zks__watch_ask(&h->watches, path, machine, subscriptions);
+        ok = call->watch != NULL;
+    }
+    if (!ok || !send_call(h, call, req, path)) {
+        zks__call_free(call);
+        return false;
+    }
+    return true;
+}
+
+void zks__call_free(struct zks__call *call)
+{
+    unlink_call(call);
+    if (call->watch != NULL) {
+        zks__watch_asked(call->watch, call->watch_set);
+    }
+    free(call->results);
+    free(call->buffer);
+    free(call->created);
+    free((void *)call->reply.children);
+    free(call);
+}

@@ -1,0 +1,90 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A handle: one session of libzookeeper, from its opening to its end.  handle.c is the only file
+ * that knows libzookeeper.  Its callbacks copy and post a message; whoever owns the handle takes
+ * the messages on its own thread. */
+#ifndef ZKS_DRIVER_HANDLE_H
+#define ZKS_DRIVER_HANDLE_H
+
+#include "core/lease.h"
+#include "driver/message.h"
+#include "driver/watches.h"
+#include "zksync/client.h"
+
+/* A request on its way.  The handle owns it until its message is posted, then the driver. */
+struct zks__call {
+    struct zks__message message;
+    struct zks__call *prev_call;
+    struct zks__call *next_call;
+    struct zks__machine *machine;                    /* NULL for a heartbeat. */
+    void (*done)(struct zks__call *call, void *arg); /* For calls of no machine; may be NULL. */
+    void *arg;
+    enum zks__req_kind kind;
+    uint64_t sent_ms;
+    bool heard;               /* A server has answered it. */
+    bool expired;             /* ... that there is no such session. */
+    _Atomic int parts;        /* libzookeeper's calls that have not come back. */
+    _Atomic bool unsent;      /* A part could not be sent. */
+    bool unsynced;            /* The sync that was to go first has failed. */
+    struct zks__watch *watch; /* The one it sets, or NULL. */
+    bool watch_set;
+    void *results; /* Of a multi. */
+    int n_results;
+    void *buffer; /* What reply.data points to. */
+    char *created;
+    struct zks__reply reply;
+};
+
+struct zks__handle_options {
+    const char *servers;
+    uint32_t timeout_ms;
+    const char *auth_scheme;
+    const char *auth;
+    const struct zks_acl *acl;
+    size_t n_acl;
+    bool (*wants_log)(void *arg, enum zks_log_level level);
+    void (*log)(void *arg, enum zks_log_level level, const char *line);
+    void (*post)(void *arg, struct zks__message *message); /* Any thread. */
+    void *arg;
+};
+
+/* zks__handle_open: begins a session in the background.  The options' strings must outlive the
+ * handle.  0, ZKS_ENOMEM, ZKS_EINVAL (the servers cannot be understood) or ZKS_ESYSTEM.  After a
+ * failure *handle may be set all the same: it must then be closed. */
+int zks__handle_open(const struct zks__handle_options *options, struct zks__handle **handle);
+
+/* zks__handle_close: ends the session on a thread of its own, since libzookeeper's close can block
+ * for seconds; ZKS__MSG_CLOSED comes last of all. */
+void zks__handle_close(struct zks__handle *h);
+
+/* zks__handle_free: after ZKS__MSG_CLOSED.  `lost_call` is called for each call that never came
+ * back, and frees it. */
+void zks__handle_free(struct zks__handle *h, void (*lost_call)(struct zks__call *call, void *arg),
+                      void *arg);
+
+/* zks__handle_call: sends a request.  False where it could not be sent: nothing will come back. */
+bool zks__handle_call(struct zks__handle *h, const struct zks__req *req,
+                      struct zks__machine *machine, struct zks__subscription **subscriptions,
+                      void (*done)(struct zks__call *call, void *arg), void *arg);
+
+/* zks__call_free: after its message has been dealt with. */
+void zks__call_free(struct zks__call *call);
+
+/* zks__event_free: after a session's message has been dealt with. */
+void zks__event_free(struct zks__message *event);
+
+/* zks__route: which way a request goes; see lease.h. */
+enum zks__route zks__route_of(enum zks__req_kind kind);
+
+/* zks__handle_busy: whether calls are on their way. */
+bool zks__handle_busy(const struct zks__handle *h);
+
+/* zks__log_after_fork: in a child process. */
+void zks__log_after_fork(void);
+
+int64_t zks__handle_session(struct zks__handle *h);
+uint32_t zks__handle_timeout(struct zks__handle *h);
+
+/* zks__handle_idle: whether the handle is not connected and has not asked a server to be. */
+bool zks__handle_idle(struct zks__handle *h);
+
+#endif

@@ -1,0 +1,476 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "driver/machine.h"
+
+#include <errno.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "driver/clock.h"
+
+enum op_state { OP_IDLE, OP_UNDER_WAY, OP_ENDED };
+
+/* Protects the states of all operations, so that a cancel from any thread never meets a client that
+ * is gone or memory that is its owner's again.  Held for a few instructions only. */
+static pthread_mutex_t op_lock = PTHREAD_MUTEX_INITIALIZER;
+
+void zks__op_after_fork(void)
+{
+    pthread_mutex_init(&op_lock, NULL);
+}
+
+/* A blocking call: an operation on the caller's stack. */
+struct waiter {
+    struct zks_op op;
+    pthread_mutex_t lock;
+    pthread_cond_t cond;
+    bool done;
+    int result;
+};
+
+static void wake_waiter(struct zks_op *op, int result, void *arg)
+{
+    struct waiter *w = arg;
+    (void)op;
+    pthread_mutex_lock(&w->lock);
+    w->done = true;
+    w->result = result;
+    pthread_cond_signal(&w->cond);
+    pthread_mutex_unlock(&w->lock);
+}
+
+void zks__op_ignore(struct zks_op *op, int result, void *arg)
+{
+    (void)op;
+    (void)result;
+    (void)arg;
+}
+
+void zks_op_init(zks_op *op, zks_op_cb cb, void *arg)
+{
+    if (op != NULL) {
+        memset(op, 0, sizeof *op);
+        op->zks__cb = cb;
+        op->zks__arg = arg;
+    }
+}
+
+void zks_op_cancel(zks_op *op)
+{
+    if (op == NULL) {
+        return;
+    }
+    pthread_mutex_lock(&op_lock);
+    if (op->zks__state == OP_UNDER_WAY && !op->zks__cancel) {
+        struct zks_client *c = op->zks__client;
+        op->zks__cancel = true;
+        pthread_mutex_lock(&c->lock);
+        c->canceling = true;
+        zks__client_wake(c);
+        pthread_mutex_unlock(&c->lock);
+    }
+    pthread_mutex_unlock(&op_lock);
+}
+
+static bool is_canceled(const struct zks_op *op)
+{
+    pthread_mutex_lock(&op_lock);
+    bool canceled = op->zks__cancel;
+    pthread_mutex_unlock(&op_lock);
+    return canceled;
+}
+
+int zks__machine_attach(struct zks__machine *m, const struct zks__machine_type *type,
+                        struct zks_client *c, const char *dir)
+{
+    if (c->pid != getpid()) {
+        return ZKS_EFORKED;
+    }
+    m->type = type;
+    m->client = c;
+    m->dir = dir;
+    pthread_mutex_lock(&c->lock);
+    m->next = c->machines;
+    if (m->next != NULL) {
+        m->next->prev = m;
+    }
+    c->machines = m;
+    pthread_mutex_unlock(&c->lock);
+    return 0;
+}
+
+int zks__machine_submit(struct zks__machine *m, struct zks_op *op, int what, int64_t timeout_ms)
+{
+    struct zks_client *c = m->client;
+    if (timeout_ms < ZKS_FOREVER || op == NULL || op->zks__cb == NULL) {
+        return ZKS_EINVAL;
+    }
+    if (c == NULL) {
+        return ZKS_ECLOSED;
+    }
+    if (c->pid != getpid()) {
+        return ZKS_EFORKED;
+    }
+    pthread_mutex_lock(&op_lock);
+    if (op->zks__state != OP_IDLE) {
+        pthread_mutex_unlock(&op_lock);
+        return ZKS_EINVAL;
+    }
+    op->zks__state = OP_UNDER_WAY;
+    op->zks__cancel = false;
+    op->zks__client = c;
+    pthread_mutex_unlock(&op_lock);
+    op->zks__machine = m;
+    op->zks__what = what;
+    op->zks__next = NULL;
+    op->zks__deadline_ms = timeout_ms == 0 ? 0
+                           : timeout_ms == ZKS_FOREVER
+                               ? ZKS__NEVER
+                               : zks__after(zks__now_ms(), (uint64_t)timeout_ms);
+    pthread_mutex_lock(&c->lock);
+    *c->last_op = op;
+    c->last_op = &op->zks__next;
+    m->submitted++;
+    pthread_mutex_unlock(&c->lock);
+    zks__client_wake(c); /* Without the lock, which the woken thread wants at once. */
+    return 0;
+}
+
+int zks__machine_run(struct zks__machine *m, int what, int64_t timeout_ms)
+{
+    struct waiter w = {.done = false};
+    if (timeout_ms < ZKS_FOREVER) {
+        return ZKS_EINVAL;
+    }
+    if (zks__client_in_callback()) {
+        return ZKS_EDEADLK;
+    }
+    zks_op_init(&w.op, wake_waiter, &w);
+    pthread_mutex_init(&w.lock, NULL);
+    pthread_cond_init(&w.cond, NULL);
+    int rc = zks__machine_submit(m, &w.op, what, timeout_ms);
+    if (rc == 0) {
+        pthread_mutex_lock(&w.lock);
+        while (!w.done) {
+            pthread_cond_wait(&w.cond, &w.lock);
+        }
+        rc = w.result;
+        pthread_mutex_unlock(&w.lock);
+    }
+    pthread_cond_destroy(&w.cond);
+    pthread_mutex_destroy(&w.lock);
+    return rc;
+}
+
+void zks__op_deliver(struct zks_op *op)
+{
+    zks_op_cb cb = op->zks__cb;
+    void *arg = op->zks__arg;
+    int result = op->zks__result;
+    pthread_mutex_lock(&op_lock);
+    op->zks__state = OP_IDLE;
+    op->zks__client = NULL;
+    pthread_mutex_unlock(&op_lock);
+    cb(op, result, arg);
+}
+
+void zks__op_end(struct zks_client *c, struct zks_op *op, int result)
+{
+    pthread_mutex_lock(&op_lock);
+    op->zks__state = OP_ENDED; /* A cancel comes too late from now on. */
+    pthread_mutex_unlock(&op_lock);
+    op->zks__result = result;
+    op->zks__next = NULL;
+    if (op->zks__cb == wake_waiter || op->zks__cb == zks__op_ignore) {
+        zks__op_deliver(op); /* The library's own: it must not depend on a dispatch. */
+        return;
+    }
+    pthread_mutex_lock(&c->lock);
+    *c->last_done_op = op;
+    c->last_done_op = &op->zks__next;
+    pthread_mutex_unlock(&c->lock);
+}
+
+static struct zks__in event(struct zks__machine *m, enum zks__in_kind kind)
+{
+    struct zks_client *c = m->client;
+    struct zks__in in;
+    memset(&in, 0, sizeof in);
+    in.kind = kind;
+    in.connected = c->connected;
+    in.now_ms = c->now_ms;
+    in.epoch = c->epoch;
+    in.safe_until_ms = zks__lease_safe_until(&c->lease);
+    in.session = atomic_load(&c->session);
+    in.timeout_ms = atomic_load(&c->timeout_ms);
+    return in;
+}
+
+static void count_holding(struct zks__machine *m)
+{
+    bool holds = m->type->holds != NULL && m->type->holds(m);
+    if (holds != m->holding) {
+        m->holding = holds;
+        m->client->n_holding += holds ? 1 : (unsigned)-1;
+    }
+}
+
+static void tell_lost(struct zks__machine *m)
+{
+    struct zks_client *c = m->client;
+    if (m->lost_due || m->free_asked || c->failed == ZKS_ECLOSED) {
+        return;
+    }
+    m->lost_due = true;
+    m->next_lost = NULL;
+    *c->last_lost = m;
+    c->last_lost = &m->next_lost;
+}
+
+/* A machine is never woken twice in one pass, so that it cannot keep the others from their turn. */
+static void arm(struct zks__machine *m)
+{
+    uint64_t at = m->type->deadline(m);
+    uint64_t soonest = m->client->now_ms + 1;
+    zks__timer_set(&m->client->timers, &m->timer, at < soonest ? soonest : at);
+}
+
+static void step(struct zks__machine *m, const struct zks__in *in);
+
+/* A request that could not be sent is one whose outcome is unknown, which the machines know how to
+ * deal with: they ask again a little later. */
+static void send_all(struct zks__machine *m, const struct zks__out *out)
+{
+    struct zks_client *c = m->client;
+    uint32_t unsent[ZKS__OUT_MAX];
+    unsigned n = 0;
+    for (unsigned i = 0; i < out->n; i++) {
+        const struct zks__req *req = &out->req[i];
+        if (c->handle != NULL &&
+            zks__handle_call(c->handle, req, m, &m->subscriptions, NULL, NULL)) {
+            m->calls++;
+        } else {
+            unsent[n++] = req->ticket;
+        }
+    }
+    for (unsigned i = 0; i < n; i++) {
+        struct zks__in in = event(m, ZKS__IN_REPLY);
+        in.reply.ticket = unsent[i];
+        in.reply.rc = ZKS__UNKNOWN;
+        step(m, &in);
+    }
+}
+
+static void step(struct zks__machine *m, const struct zks__in *in)
+{
+    struct zks_client *c = m->client;
+    struct zks__out out;
+    struct zks_op *ended = NULL;
+    m->type->step(m, in, &out);
+    count_holding(m);
+    if ((out.done || out.refuse) && m->op != NULL) {
+        ended = m->op;
+        m->op = NULL;
+    }
+    pthread_mutex_lock(&c->lock);
+    m->type->publish(m);
+    if (out.lost) {
+        tell_lost(m);
+    }
+    pthread_mutex_unlock(&c->lock);
+    int result = out.result; /* The names in `out` are used up by sending. */
+    send_all(m, &out);
+    if (ended != NULL) {
+        zks__op_end(c, ended, result);
+    }
+    arm(m);
+}
+
+/* A request is tried on the machine with the operation in hand put aside, since it may be refused
+ * while that one goes on. */
+void zks__machine_take(struct zks_op *op)
+{
+    struct zks__machine *m = op->zks__machine;
+    struct zks_client *c = m->client;
+    struct zks_op *in_hand = m->op;
+    struct zks__in in = event(m, ZKS__IN_REQUEST);
+    struct zks__out out;
+    pthread_mutex_lock(&c->lock);
+    m->submitted--;
+    pthread_mutex_unlock(&c->lock);
+    if (m->orphan || c->failed != 0) {
+        zks__op_end(c, op, m->orphan ? ZKS_ECLOSED : c->failed);
+        return;
+    }
+    in.request.what = op->zks__what;
+    /* Only 0 ms is a try, not a deadline that has passed on the way here. */
+    in.request.deadline_ms = op->zks__deadline_ms;
+    if (in.request.deadline_ms != 0 && in.request.deadline_ms <= c->now_ms) {
+        in.request.deadline_ms = c->now_ms + 1;
+    }
+    m->type->step(m, &in, &out);
+    count_holding(m);
+    bool refused = out.refuse;
+    bool done = out.done;
+    int result = out.result;
+    m->op = refused ? in_hand : done ? NULL : op;
+    pthread_mutex_lock(&c->lock);
+    m->type->publish(m);
+    if (out.lost) {
+        tell_lost(m);
+    }
+    pthread_mutex_unlock(&c->lock);
+    send_all(m, &out);
+    if (refused || done) {
+        zks__op_end(c, op, result);
+    } else if (m->op == op) {
+        zks__machine_cancel(m); /* It may have been cancelled before it was taken. */
+    }
+    arm(m);
+}
+
+void zks__machine_event(struct zks__machine *m, enum zks__in_kind kind)
+{
+    struct zks__in in = event(m, kind);
+    step(m, &in);
+}
+
+void zks__machine_cancel(struct zks__machine *m)
+{
+    if (m->op != NULL && is_canceled(m->op)) {
+        zks__machine_event(m, ZKS__IN_CANCEL);
+    }
+}
+
+void zks__machine_reply(struct zks__machine *m, struct zks__call *call)
+{
+    struct zks__in in = event(m, ZKS__IN_REPLY);
+    m->calls--;
+    in.reply = call->reply;
+    if (in.reply.rc == ZKS_ENOENT && m->client->no_chroot) {
+        in.reply.rc = ZKS_ENOCHROOT;
+    }
+    step(m, &in);
+}
+
+void zks__machine_watch(struct zks__machine *m, const struct zks__watch *watch)
+{
+    struct zks__in in = event(m, ZKS__IN_WATCH);
+    size_t len = strlen(m->dir);
+    in.watch.kind = watch->what;
+    in.watch.name = strcmp(watch->path, m->dir) == 0 ? NULL : watch->path + len + 1;
+    step(m, &in);
+}
+
+/* The client cannot go on: whatever waits ends, and whatever is held is lost. */
+void zks__machine_fail(struct zks__machine *m, int result)
+{
+    struct zks_op *op = m->op;
+    m->op = NULL;
+    if (op != NULL) {
+        zks__op_end(m->client, op, result);
+        zks__machine_event(m, ZKS__IN_CANCEL);
+    }
+    zks__machine_event(m, ZKS__IN_EXPIRED);
+}
+
+void zks__machine_abandon(struct zks__machine *m)
+{
+    struct zks_client *c = m->client;
+    struct zks_op *op = m->op;
+    m->op = NULL;
+    m->orphan = true;
+    if (op != NULL) {
+        zks__op_end(c, op, ZKS_ECLOSED);
+    }
+    zks__machine_event(m, ZKS__IN_ABANDON);
+}
+
+static void unlink_lost(struct zks__machine *m)
+{
+    struct zks_client *c = m->client;
+    for (struct zks__machine **at = &c->lost; *at != NULL; at = &(*at)->next_lost) {
+        if (*at == m) {
+            *at = m->next_lost;
+            break;
+        }
+    }
+    c->last_lost = &c->lost;
+    while (*c->last_lost != NULL) {
+        c->last_lost = &(*c->last_lost)->next_lost;
+    }
+    m->lost_due = false;
+}
+
+/* The client is closed: nothing of it may be used from now on. */
+void zks__machine_close(struct zks__machine *m)
+{
+    zks__timer_set(&m->client->timers, &m->timer, ZKS__NEVER);
+    zks__unsubscribe(&m->subscriptions);
+    m->client = NULL;
+    if (m->orphan) {
+        m->type->destroy(m);
+    }
+}
+
+static void unlink_machine(struct zks__machine *m)
+{
+    if (m->prev != NULL) {
+        m->prev->next = m->next;
+    } else {
+        m->client->machines = m->next;
+    }
+    if (m->next != NULL) {
+        m->next->prev = m->prev;
+    }
+}
+
+bool zks__machine_try_destroy(struct zks__machine *m)
+{
+    struct zks_client *c = m->client;
+    if (!m->orphan || m->calls > 0 || !m->type->clean(m)) {
+        return false;
+    }
+    pthread_mutex_lock(&c->lock);
+    if (m->free_waits) {
+        pthread_mutex_unlock(&c->lock);
+        return false; /* Its owner is still looking at it. */
+    }
+    unlink_machine(m);
+    pthread_mutex_unlock(&c->lock);
+    zks__timer_set(&c->timers, &m->timer, ZKS__NEVER);
+    zks__unsubscribe(&m->subscriptions);
+    m->type->destroy(m);
+    return true;
+}
+
+void zks__machine_free(struct zks__machine *m)
+{
+    struct zks_client *c = m->client;
+    if (c == NULL || c->pid != getpid()) {
+        if (c != NULL) {
+            unlink_machine(
+                m); /* A child process has one thread, and its lock may be held for ever. */
+        }
+        m->type->destroy(m);
+        return;
+    }
+    pthread_mutex_lock(&c->lock);
+    m->free_asked = true;
+    unlink_lost(m);
+    m->next_freed = c->freed;
+    c->freed = m;
+    if (zks__client_in_callback()) {
+        zks__client_wake(c); /* Waiting here could wait for ourselves. */
+        pthread_mutex_unlock(&c->lock);
+        return;
+    }
+    m->free_waits = true;
+    zks__client_wake(c);
+    while (!m->free_done || c->telling == m) {
+        pthread_cond_wait(&c->changed, &c->lock);
+    }
+    m->free_waits = false;
+    pthread_cond_broadcast(&c->changed);
+    zks__client_wake(c);
+    pthread_mutex_unlock(&c->lock);
+}

@@ -1,0 +1,80 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A machine: a primitive's core together with what drives it.  The primitives' handles begin with
+ * one. */
+#ifndef ZKS_DRIVER_MACHINE_H
+#define ZKS_DRIVER_MACHINE_H
+
+#include "driver/client.h"
+
+struct zks__machine_type {
+    void (*step)(struct zks__machine *m, const struct zks__in *in, struct zks__out *out);
+    uint64_t (*deadline)(const struct zks__machine *m);
+    bool (*clean)(const struct zks__machine *m); /* Nothing is wanted or left behind. */
+    bool (*holds)(const struct zks__machine *m); /* Holds what the lease is about; may be NULL. */
+    void (*publish)(struct zks__machine *m);     /* Copies what getters read; the lock is held. */
+    void (*lost)(struct zks__machine *m);        /* Calls the owner's callback. */
+    void (*destroy)(struct zks__machine *m);
+};
+
+struct zks__machine {
+    const struct zks__machine_type *type;
+    struct zks_client *client; /* NULL once the client is closed. */
+    const char *dir;           /* What the primitive is about. */
+
+    /* Under the client's lock. */
+    struct zks__machine *prev;
+    struct zks__machine *next;
+    struct zks__machine *next_freed;
+    struct zks__machine *next_lost;
+    bool lost_due;
+    bool free_asked;
+    bool free_done;
+    bool free_waits;
+    unsigned submitted; /* Operations that the driver has not yet taken. */
+
+    /* The driver's thread only. */
+    struct zks_op *op; /* The one in hand. */
+    struct zks__timer timer;
+    struct zks__subscription *subscriptions;
+    unsigned calls; /* On their way. */
+    bool holding;   /* Counted in the client's n_holding. */
+    bool orphan;    /* The owner has freed it. */
+};
+
+/* zks__machine_attach: makes the machine known to its client. */
+int zks__machine_attach(struct zks__machine *m, const struct zks__machine_type *type,
+                        struct zks_client *c, const char *dir);
+
+/* zks__machine_free: the owner lets go of it; the driver destroys it once it is clean. */
+void zks__machine_free(struct zks__machine *m);
+
+/* zks__machine_submit: starts an operation of the caller's. */
+int zks__machine_submit(struct zks__machine *m, struct zks_op *op, int what, int64_t timeout_ms);
+
+/* zks__machine_run: starts an operation and waits for it. */
+int zks__machine_run(struct zks__machine *m, int what, int64_t timeout_ms);
+
+/* The driver's thread's. */
+void zks__machine_take(struct zks_op *op);
+void zks__machine_event(struct zks__machine *m, enum zks__in_kind kind);
+void zks__machine_reply(struct zks__machine *m, struct zks__call *call);
+void zks__machine_watch(struct zks__machine *m, const struct zks__watch *watch);
+void zks__machine_abandon(struct zks__machine *m);
+void zks__machine_cancel(struct zks__machine *m);
+void zks__machine_fail(struct zks__machine *m, int result);
+void zks__machine_close(struct zks__machine *m);
+bool zks__machine_try_destroy(struct zks__machine *m);
+
+/* zks__op_after_fork: in a child process. */
+void zks__op_after_fork(void);
+
+/* zks__op_deliver: hands the operation back to its owner. */
+void zks__op_deliver(struct zks_op *op);
+
+/* zks__op_ignore: the completion of an operation whose end nobody wants to know. */
+void zks__op_ignore(struct zks_op *op, int result, void *arg);
+
+/* zks__op_end: the operation has ended; it is delivered where that is due. */
+void zks__op_end(struct zks_client *c, struct zks_op *op, int result);
+
+#endif

@@ -1,0 +1,371 @@
+#ifndef _GNU_SOURCE
+#define _GNU_SOURCE
+#endif
+#include "ensemble.h"
+
+#include <curl/curl.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <setjmp.h>
+#include <spawn.h>
+#include <stdarg.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+/* cmocka.h needs the headers above. */
+#include <cmocka.h>
+
+enum { MAX_SERVERS = 99, MAX_TEXT = 4096 };
+
+extern char **environ;
+
+struct addresses {
+    char *text;
+    char *copy;
+    char *item[MAX_SERVERS];
+    size_t count;
+};
+
+static struct addresses proxied;
+static struct addresses direct;
+static pthread_once_t read_once = PTHREAD_ONCE_INIT;
+
+void ens_fail(const char *format, ...)
+{
+    char message[MAX_TEXT];
+    va_list arguments;
+    va_start(arguments, format);
+    (void)vsnprintf(message, sizeof message, format, arguments);
+    va_end(arguments);
+    if (gettid() == getpid()) {
+        fail_msg("%s", message);
+    }
+    (void)fprintf(stderr, "a thread of the test failed: %s\n", message);
+    abort();
+}
+
+static void read_addresses(struct addresses *into, const char *variable)
+{
+    const char *value = getenv(variable);
+    if (value == NULL || value[0] == '\0') {
+        return;
+    }
+    into->text = strdup(value);
+    into->copy = strdup(value);
+    if (into->text == NULL || into->copy == NULL) {
+        abort();
+    }
+    char *rest = NULL;
+    for (char *item = strtok_r(into->copy, ",", &rest); item != NULL && into->count < MAX_SERVERS;
+         item = strtok_r(NULL, ",", &rest)) {
+        into->item[into->count++] = item;
+    }
+}
+
+static void read_environment(void)
+{
+    read_addresses(&proxied, "ZKSYNC_SERVERS");
+    read_addresses(&direct, "ZKSYNC_DIRECT");
+    (void)curl_global_init(CURL_GLOBAL_ALL);
+}
+
+/*
+ * A test that needs an ensemble and has none is a mistake in how it was called; skipping it
+ * quietly would look like success.
+ */
+static void need_environment(void)
+{
+    (void)pthread_once(&read_once, read_environment);
+    if (proxied.count == 0 || direct.count != proxied.count) {
+        ens_fail("ZKSYNC_SERVERS and ZKSYNC_DIRECT name no servers; run the test under "
+                 "`tools/ensemble run --`");
+    }
+}
+
+static void need_server(size_t i)
+{
+    need_environment();
+    if (i >= proxied.count) {
+        ens_fail("there is no server %zu, only %zu servers from 0", i, proxied.count);
+    }
+}
+
+const char *ens_servers(void)
+{
+    need_environment();
+    return proxied.text;
+}
+
+const char *ens_direct(void)
+{
+    need_environment();
+    return direct.text;
+}
+
+size_t ens_count(void)
+{
+    need_environment();
+    return proxied.count;
+}
+
+const char *ens_server(size_t i)
+{
+    need_server(i);
+    return proxied.item[i];
+}
+
+const char *ens_direct_server(size_t i)
+{
+    need_server(i);
+    return direct.item[i];
+}
+
+bool ens_can_kill(void)
+{
+    return getenv("ZKSYNC_ENSEMBLE") != NULL && getenv("ZKSYNC_ENSEMBLE_TOOL") != NULL;
+}
+
+bool ens_has_proxy(void)
+{
+    return getenv("TOXIPROXY") != NULL;
+}
+
+/* Reads all that the tool prints; what does not fit is read and dropped. */
+static void read_output(int descriptor, char *output, size_t size)
+{
+    size_t length = 0;
+    char piece[256];
+    for (;;) {
+        ssize_t got = read(descriptor, piece, sizeof piece);
+        if (got < 0 && errno == EINTR) {
+            continue;
+        }
+        if (got <= 0) {
+            break;
+        }
+        for (ssize_t k = 0; k < got && length + 1 < size; k++) {
+            output[length++] = piece[k];
+        }
+    }
+    output[length] = '\0';
+}
+
+static void run_tool(const char *const *arguments, char *output, size_t size)
+{
+    if (!ens_can_kill()) {
+        ens_fail("tools/ensemble %s: the servers are not of tools/ensemble", arguments[1]);
+    }
+    int ends[2];
+    if (pipe2(ends, O_CLOEXEC) != 0) {
+        ens_fail("pipe: %s", strerror(errno));
+    }
+    posix_spawn_file_actions_t actions;
+    pid_t child = 0;
+    (void)posix_spawn_file_actions_init(&actions);
+    (void)posix_spawn_file_actions_adddup2(&actions, ends[1], STDOUT_FILENO);
+    /* posix_spawn takes the arguments as not constant for historical reasons only. */
+    char *words[5] = {NULL};
+    for (size_t k = 0; k < 4 && arguments[k] != NULL; k++) {
+        words[k] = (char *)(uintptr_t)arguments[k];
+    }
+    int error = posix_spawn(&child, words[0], &actions, NULL, words, environ);
+    (void)posix_spawn_file_actions_destroy(&actions);
+    (void)close(ends[1]);
+    if (error != 0) {
+        (void)close(ends[0]);
+        ens_fail("%s: %s", words[0], strerror(error));
+    }
+    read_output(ends[0], output, size);
+    (void)close(ends[0]);
+    int status = 0;
+    while (waitpid(child, &status, 0) < 0) {
+        if (errno != EINTR) {
+            ens_fail("waitpid: %s", strerror(errno));
+        }
+    }
+    if (!WIFEXITED(status) || WEXITSTATUS(status) != 0) {
+        ens_fail("tools/ensemble %s %s failed (status %#x); its message is above", words[1],
+                 words[2] != NULL ? words[2] : "", (unsigned)status);
+    }
+}
+
+static void control(const char *action, size_t i, const char *option)
+{
+    need_server(i);
+    char number[24];
+    char output[64];
+    (void)snprintf(number, sizeof number, "%zu", i + 1);
+    const char *words[] = {getenv("ZKSYNC_ENSEMBLE_TOOL"), action, number, option, NULL};
+    run_tool(words, output, sizeof output);
+}
+
+void ens_kill(size_t i)
+{
+    control("kill", i, NULL);
+}
+
+void ens_start(size_t i)
+{
+    control("start", i, NULL);
+}
+
+void ens_start_no_wait(size_t i)
+{
+    control("start", i, "--no-wait");
+}
+
+void ens_pause(size_t i)
+{
+    control("pause", i, NULL);
+}
+
+void ens_resume(size_t i)
+{
+    control("resume", i, NULL);
+}
+
+size_t ens_leader(void)
+{
+    need_environment();
+    char output[64];
+    const char *words[] = {getenv("ZKSYNC_ENSEMBLE_TOOL"), "leader", NULL};
+    run_tool(words, output, sizeof output);
+    unsigned long number = strtoul(output, NULL, 10);
+    if (number < 1 || number > proxied.count) {
+        ens_fail("tools/ensemble leader printed \"%s\"", output);
+    }
+    return (size_t)number - 1;
+}
+
+void ens_await(void)
+{
+    need_environment();
+    char output[64];
+    const char *words[] = {getenv("ZKSYNC_ENSEMBLE_TOOL"), "await", NULL};
+    run_tool(words, output, sizeof output);
+}
+
+struct text {
+    char data[MAX_TEXT];
+    size_t length;
+};
+
+static size_t keep_text(char *data, size_t size, size_t count, void *context)
+{
+    struct text *text = context;
+    for (size_t k = 0; k < size * count && text->length + 1 < sizeof text->data; k++) {
+        text->data[text->length++] = data[k];
+    }
+    text->data[text->length] = '\0';
+    return size * count;
+}
+
+/* One request to the proxy's API, with a handle of its own so that any thread can make it. */
+static void call_proxy(const char *method, const char *path, const char *body)
+{
+    need_environment();
+    const char *base = getenv("TOXIPROXY");
+    if (base == NULL) {
+        ens_fail("%s %s: there is no proxy (TOXIPROXY is not set)", method, path);
+    }
+    char url[MAX_TEXT];
+    (void)snprintf(url, sizeof url, "%s%s", base, path);
+    CURL *curl = curl_easy_init();
+    struct curl_slist *headers = curl_slist_append(NULL, "Content-Type: application/json");
+    if (curl == NULL || headers == NULL) {
+        ens_fail("libcurl has no memory");
+    }
+    struct text answer = {.length = 0};
+    (void)curl_easy_setopt(curl, CURLOPT_URL, url);
+    (void)curl_easy_setopt(curl, CURLOPT_CUSTOMREQUEST, method);
+    (void)curl_easy_setopt(curl, CURLOPT_HTTPHEADER, headers);
+    if (body != NULL) {
+        (void)curl_easy_setopt(curl, CURLOPT_POSTFIELDS, body);
+    }
+    /* Signals would make the time limit unsafe in a program with threads. */
+    (void)curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L);
+    (void)curl_easy_setopt(curl, CURLOPT_TIMEOUT, 30L);
+    (void)curl_easy_setopt(curl, CURLOPT_NOPROXY, "*");
+    (void)curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, keep_text);
+    (void)curl_easy_setopt(curl, CURLOPT_WRITEDATA, &answer);
+    CURLcode result = curl_easy_perform(curl);
+    long status = 0;
+    (void)curl_easy_getinfo(curl, CURLINFO_RESPONSE_CODE, &status);
+    curl_slist_free_all(headers);
+    curl_easy_cleanup(curl);
+    if (result != CURLE_OK) {
+        ens_fail("%s %s: %s", method, url, curl_easy_strerror(result));
+    }
+    if (status < 200 || status > 299) {
+        ens_fail("%s %s: status %ld, %s", method, url, status, answer.data);
+    }
+}
+
+static void enable(size_t i, bool enabled)
+{
+    need_server(i);
+    char path[64];
+    (void)snprintf(path, sizeof path, "/proxies/zk%zu", i + 1);
+    call_proxy("POST", path, enabled ? "{\"enabled\": true}" : "{\"enabled\": false}");
+}
+
+void proxy_cut(size_t i)
+{
+    enable(i, false);
+}
+
+void proxy_heal(size_t i)
+{
+    enable(i, true);
+}
+
+void proxy_cut_all(void)
+{
+    for (size_t i = 0; i < ens_count(); i++) {
+        proxy_cut(i);
+    }
+}
+
+void proxy_heal_all(void)
+{
+    for (size_t i = 0; i < ens_count(); i++) {
+        proxy_heal(i);
+    }
+}
+
+static const char *const streams[] = {"upstream", "downstream"};
+
+void proxy_blackhole(size_t i)
+{
+    need_server(i);
+    for (size_t k = 0; k < 2; k++) {
+        char path[64];
+        char body[160];
+        (void)snprintf(path, sizeof path, "/proxies/zk%zu/toxics", i + 1);
+        (void)snprintf(body, sizeof body,
+                       "{\"name\": \"blackhole_%s\", \"type\": \"timeout\", \"stream\": \"%s\", "
+                       "\"attributes\": {\"timeout\": 0}}",
+                       streams[k], streams[k]);
+        call_proxy("POST", path, body);
+    }
+}
+
+void proxy_unblackhole(size_t i)
+{
+    need_server(i);
+    for (size_t k = 0; k < 2; k++) {
+        char path[96];
+        (void)snprintf(path, sizeof path, "/proxies/zk%zu/toxics/blackhole_%s", i + 1, streams[k]);
+        call_proxy("DELETE", path, NULL);
+    }
+}
+
+void proxy_reset_all(void)
+{
+    call_proxy("POST", "/reset", "");
+}

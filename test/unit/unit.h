@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What the unit tests share. */
+#ifndef ZKS_TEST_UNIT_H
+#define ZKS_TEST_UNIT_H
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* cmocka asks for the four above. */
+#include <cmocka.h>
+
+#define COUNT(array) (sizeof(array) / sizeof((array)[0]))
+
+/* A small generator with a fixed seed, so that a failure comes again. */
+static inline uint32_t unit_random(uint64_t *state)
+{
+    *state = *state * UINT64_C(6364136223846793005) + UINT64_C(1442695040888963407);
+    uint64_t x = (*state ^ (*state >> 22)) >> (22 + (*state >> 61));
+    return (uint32_t)x;
+}
+
+/* A number below `limit`. */
+static inline uint32_t unit_below(uint64_t *state, uint32_t limit)
+{
+    return unit_random(state) % limit;
+}
+
+#endif

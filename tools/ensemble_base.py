@@ -1,0 +1,154 @@
+"""What tools/ensemble is built on: child processes, free ports, and Toxiproxy."""
+
+import contextlib
+import ctypes
+import json
+import os
+import random
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+
+READY_LIMIT = 120.0
+POLL_INTERVAL = 0.05
+TOXIPROXY_VERSION = "2.5.0"
+PR_SET_PDEATHSIG = 1
+
+LIBC = ctypes.CDLL(None, use_errno=True)
+
+
+class Failure(Exception):
+    """An error that the user is told about in one message, without a stack trace."""
+
+
+class Died(Failure):
+    """A server ended while it was starting, which a port taken in the meantime can explain."""
+
+
+def say(text):
+    print(f"ensemble: {text}", file=sys.stderr, flush=True)
+
+
+def free_ports(count):
+    """Free ports below the range from which the kernel takes ports for outgoing connections.
+
+    Binding port 0 would give one inside that range. While such a port's server is dead, a client
+    that keeps trying to connect to it can be given the very same port as its own and then talks
+    to itself, and the server cannot be restarted.
+    """
+    with open("/proc/sys/net/ipv4/ip_local_port_range", encoding="ascii") as stream:
+        low = int(stream.read().split()[0])
+    candidates = range(10240, low) if low > 12000 else range(61000, 65500)
+    found = []
+    for port in random.sample(candidates, len(candidates)):
+        with socket.socket() as probe:
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+        found.append(port)
+        if len(found) == count:
+            return found
+    raise Failure("there are not enough free ports on 127.0.0.1")
+
+
+def spawn(command, death_signal=signal.SIGKILL, **options):
+    """Start a child that the kernel ends when this process dies, however it dies."""
+    parent = os.getpid()
+
+    def prepare():
+        LIBC.prctl(PR_SET_PDEATHSIG, int(death_signal), 0, 0, 0)
+        if os.getppid() != parent:
+            os._exit(127)
+
+    return subprocess.Popen(command, preexec_fn=prepare, **options)
+
+
+def end(process):
+    """Kill a child that has no state worth keeping, and reap it."""
+    if process is not None and process.poll() is None:
+        process.kill()
+        process.wait()
+
+
+class Proxies:
+    """Toxiproxy with one proxy for each server, or nothing when there is no Toxiproxy."""
+
+    def __init__(self):
+        self.url = None
+        self.process = None
+        self.names = []
+        self.addresses = []
+
+    def begin(self, folder, targets):
+        # Inside the environment of another ensemble, TOXIPROXY is that ensemble's own.
+        url = os.environ.get("TOXIPROXY") if "ZKSYNC_ENSEMBLE" not in os.environ else None
+        if url:
+            self.url = url.rstrip("/")
+        else:
+            program = find_toxiproxy()
+            if program is None:
+                say("no toxiproxy-server found (tools/setup check installs it); going without")
+                return
+            self.launch(program, folder)
+        for number, port in enumerate(free_ports(len(targets)), 1):
+            name, listen = f"zk{number}", f"127.0.0.1:{port}"
+            self.call("DELETE", f"/proxies/{name}", missing_ok=True)
+            self.call("POST", "/proxies", {"name": name, "listen": listen, "enabled": True,
+                                           "upstream": targets[number - 1]})
+            self.names.append(name)
+            self.addresses.append(listen)
+
+    def launch(self, program, folder):
+        port = free_ports(1)[0]
+        with open(os.path.join(folder, "proxy.log"), "ab") as log:
+            self.process = spawn([program, "-host", "127.0.0.1", "-port", str(port)],
+                                 stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+                                 start_new_session=True)
+        self.url = f"http://127.0.0.1:{port}"
+        limit = time.monotonic() + READY_LIMIT
+        while self.process.poll() is None and time.monotonic() < limit:
+            try:
+                self.call("GET", "/version")
+                return
+            except Failure:
+                time.sleep(POLL_INTERVAL)
+        raise Died(f"{program} did not start")
+
+    def call(self, method, path, body=None, missing_ok=False):
+        data = None if body is None else json.dumps(body).encode("utf-8")
+        request = urllib.request.Request(self.url + path, data=data, method=method,
+                                         headers={"Content-Type": "application/json"})
+        # The proxy is on this machine; a proxy for the web that the environment names is not
+        # for it.
+        opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+        try:
+            with opener.open(request, timeout=10) as answer:
+                answer.read()
+        except urllib.error.HTTPError as error:
+            if not (missing_ok and error.code == 404):
+                raise Failure(f"{method} {self.url}{path}: {error.code} "
+                              f"{error.read().decode('utf-8', 'replace').strip()}") from None
+        except OSError as error:
+            raise Failure(f"{method} {self.url}{path}: {error}") from None
+
+    def end(self):
+        if self.process is None:
+            for name in self.names:
+                with contextlib.suppress(Failure):
+                    self.call("DELETE", f"/proxies/{name}", missing_ok=True)
+        end(self.process)
+
+
+def find_toxiproxy():
+    cache = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
+    cached = os.path.join(cache, "zksync", f"toxiproxy-v{TOXIPROXY_VERSION}", "toxiproxy-server")
+    for candidate in (os.environ.get("TOXIPROXY_SERVER"), cached):
+        if candidate and os.access(candidate, os.X_OK):
+            return candidate
+    return shutil.which("toxiproxy-server")
