@@ -98,7 +98,7 @@ static void retry_later(struct zks__barrier *m, const struct zks__in *in)
 {
     enter(m, ZKS__BARRIER_STARTING);
     if (in->connected) {
-        m->retry_at = zks__after(in->now_ms, 100);
+        m->retry_at = zks__after(in->now_ms, ZKS__RETRY_MS);
     }
 }
 
@@ -228,8 +228,7 @@ static void requested(struct zks__barrier *m, const struct zks__in *in, struct z
         refused = ZKS_EDISCONNECTED;
     }
     if (refused) {
-        out->refuse = true;
-        out->result = refused;
+        zks__refuse(out, refused);
         return;
     }
     m->what = (enum zks__barrier_what)in->request.what;

@@ -30,6 +30,8 @@
 
 #include <string.h>
 
+#include "listing.h"
+
 #define STATE(s) (1u << ZKS__DB_##s)
 #define ENTRY                                                                                      \
     (STATE(STARTING) | STATE(MKPATH) | STATE(JOINING) | STATE(SETTLING) | STATE(CHECKING) |        \
@@ -256,8 +258,7 @@ static void created(struct zks__double_barrier *m, const struct zks__in *in, str
     m->t_create = 0;
     if (reply->rc == 0 && strlen(reply->created) <= ZKS__NAME_MAX &&
         zks__member_parse(reply->created, &parsed)) {
-        m->own[0] = '\0';
-        zks__append(m->own, reply->created);
+        zks__copy(m->own, reply->created);
         if (exiting) {
             exit_ask(m, in, out);
         } else if (looking != 0) {
@@ -299,18 +300,6 @@ static void made_path(struct zks__double_barrier *m, const struct zks__in *in, s
     }
 }
 
-/* The name of our present attempt's znode, from a listing. */
-static const char *find_made(const struct zks__double_barrier *m, const struct zks__reply *reply)
-{
-    for (size_t i = 0; i < reply->n_children; i++) {
-        if (strlen(reply->children[i]) <= ZKS__NAME_MAX &&
-            zks__stem_made(&m->stem, m->attempt, reply->children[i])) {
-            return reply->children[i];
-        }
-    }
-    return NULL;
-}
-
 static void settled(struct zks__double_barrier *m, const struct zks__in *in, struct zks__out *out)
 {
     const struct zks__reply *reply = &in->reply;
@@ -323,19 +312,17 @@ static void settled(struct zks__double_barrier *m, const struct zks__in *in, str
         retry_later(m, in);
         return;
     }
-    const char *made = find_made(m, reply);
+    const char *made = zks__listing_made(reply, &m->stem, m->attempt);
     if (zks__roster_parse(reply->data, reply->data_len, &roster) &&
         zks__roster_has(&roster, &m->stem, m->attempt)) {
         if (made != NULL) {
-            m->own[0] = '\0';
-            zks__append(m->own, made);
+            zks__copy(m->own, made);
         }
         inside(m, in, out, roster.round);
     } else if (made == NULL) {
         join(m, in, out);
     } else {
-        m->own[0] = '\0';
-        zks__append(m->own, made);
+        zks__copy(m->own, made);
         enter(m, ZKS__DB_CHECKING);
         m->expect = ask(m, out, ZKS__GET, m->own)->ticket;
     }
@@ -412,17 +399,6 @@ static void count_in(struct zks__double_barrier *m, const struct zks__in *in, st
     }
 }
 
-static bool has_stray(const struct zks__double_barrier *m, const struct zks__reply *reply)
-{
-    for (size_t i = 0; i < reply->n_children; i++) {
-        if (zks__stem_owns(&m->stem, reply->children[i]) &&
-            !zks__stem_made(&m->stem, m->attempt, reply->children[i])) {
-            return true;
-        }
-    }
-    return false;
-}
-
 static void looked(struct zks__double_barrier *m, const struct zks__in *in, struct zks__out *out)
 {
     const struct zks__reply *reply = &in->reply;
@@ -436,12 +412,12 @@ static void looked(struct zks__double_barrier *m, const struct zks__in *in, stru
         back_out(m, in, out, ZKS_ELAYOUT);
     } else if (open && zks__roster_has(&roster, &m->stem, m->attempt)) {
         inside(m, in, out, roster.round);
-    } else if (reply->rc == ZKS_ENOENT || find_made(m, reply) == NULL) {
+    } else if (reply->rc == ZKS_ENOENT || zks__listing_made(reply, &m->stem, m->attempt) == NULL) {
         join(m, in, out);
     } else if (m->stirred) {
         look(m, in, out);
     } else {
-        if (has_stray(m, reply)) {
+        if (zks__listing_has_stray(reply, &m->stem, m->attempt)) {
             mess(m);
         }
         if (open) {
@@ -518,10 +494,9 @@ static void judged(struct zks__double_barrier *m, const struct zks__in *in, stru
         retry_later(m, in);
         return;
     }
-    const char *made = reply->rc == 0 ? find_made(m, reply) : NULL;
+    const char *made = reply->rc == 0 ? zks__listing_made(reply, &m->stem, m->attempt) : NULL;
     if (made != NULL) {
-        m->own[0] = '\0';
-        zks__append(m->own, made);
+        zks__copy(m->own, made);
     }
     if (reply->rc == 0 && zks__roster_parse(reply->data, reply->data_len, &roster) &&
         zks__roster_has(&roster, &m->stem, m->attempt)) {
@@ -586,7 +561,8 @@ static void looked_leaving(struct zks__double_barrier *m, const struct zks__in *
         leave_refused(m, in, out, reply->rc);
         return;
     }
-    if (reply->rc == 0 && m->own_epoch == m->epoch && find_made(m, reply) != NULL) {
+    if (reply->rc == 0 && m->own_epoch == m->epoch &&
+        zks__listing_made(reply, &m->stem, m->attempt) != NULL) {
         if (m->leave_error != 0) {
             leave_refused(m, in, out, m->leave_error);
         } else {
@@ -628,21 +604,15 @@ static void closed(struct zks__double_barrier *m, const struct zks__in *in, stru
     }
 }
 
-static void refuse(struct zks__out *out, int result)
-{
-    out->refuse = true;
-    out->result = result;
-}
-
 static void request_enter(struct zks__double_barrier *m, const struct zks__in *in,
                           struct zks__out *out)
 {
     if (m->pending || m->state == ZKS__DB_INSIDE || in_states(m, EXIT)) {
-        refuse(out, ZKS_EDEADLK);
+        zks__refuse(out, ZKS_EDEADLK);
         return;
     }
     if (in->request.deadline_ms <= in->now_ms && !in->connected) {
-        refuse(out, ZKS_EDISCONNECTED);
+        zks__refuse(out, ZKS_EDISCONNECTED);
         return;
     }
     m->pending = true;
@@ -663,13 +633,13 @@ static void requested(struct zks__double_barrier *m, const struct zks__in *in, s
         return;
     }
     if (m->state != ZKS__DB_INSIDE) {
-        refuse(out, m->pending ? ZKS_EDEADLK : ZKS_EPERM);
+        zks__refuse(out, m->pending ? ZKS_EDEADLK : ZKS_EPERM);
         return;
     }
     m->leave_error = 0;
     if (m->lost) {
         leave_ask(m, in, out); /* In the background: if nobody is left the round is closed. */
-        refuse(out, ZKS_ELOST);
+        zks__refuse(out, ZKS_ELOST);
         return;
     }
     m->pending = true;

@@ -27,8 +27,6 @@ struct zks__owner {
     uint32_t *ticket; /* The handle's counter of tickets. */
 };
 
-enum { ZKS__RETRY_MS = 100 };
-
 void zks__litter_reset(struct zks__litter *l);
 
 static inline bool zks__litter_none(const struct zks__litter *l)

@@ -13,6 +13,12 @@ void zks__append(char *buf, const char *text)
     memcpy(buf + have, text, more + 1);
 }
 
+void zks__copy(char *buf, const char *text)
+{
+    buf[0] = '\0';
+    zks__append(buf, text);
+}
+
 void zks__append_uint(char *buf, uint64_t value, unsigned base, unsigned width)
 {
     char digits[24];

@@ -57,6 +57,9 @@ static inline bool zks__seq_before(int32_t a, int32_t b)
     return (int32_t)((uint32_t)a - (uint32_t)b) < 0;
 }
 
+/* zks__copy: puts text into a buffer of ZKS__NAME_MAX + 1 bytes. */
+void zks__copy(char *buf, const char *text);
+
 /* zks__append: adds text to a string in a buffer of ZKS__NAME_MAX + 1 bytes. */
 void zks__append(char *buf, const char *text);
 

@@ -36,24 +36,3 @@ const char *zks__queue_ahead(const struct zks__reply *listing, const struct zks_
     }
     return best_name;
 }
-
-bool zks__queue_contains(const struct zks__reply *listing, const char *name)
-{
-    for (size_t i = 0; i < listing->n_children; i++) {
-        if (strcmp(listing->children[i], name) == 0) {
-            return true;
-        }
-    }
-    return false;
-}
-
-bool zks__queue_has_stray(const struct zks__reply *listing, const struct zks__place *place)
-{
-    for (size_t i = 0; i < listing->n_children; i++) {
-        if (zks__stem_owns(place->stem, listing->children[i]) &&
-            !zks__stem_made(place->stem, place->attempt, listing->children[i])) {
-            return true;
-        }
-    }
-    return false;
-}

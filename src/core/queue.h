@@ -7,7 +7,6 @@
 
 struct zks__place {
     const struct zks__stem *stem;
-    uint32_t attempt;
     enum zks__mode mode;
     int32_t seq;
     const char *passed; /* Contenders with our number up to this name are known to be later. */
@@ -19,10 +18,5 @@ struct zks__place {
  * one by one in the order of their names.  Foreign names and our own earlier znodes do not count.
  */
 const char *zks__queue_ahead(const struct zks__reply *listing, const struct zks__place *place);
-
-bool zks__queue_contains(const struct zks__reply *listing, const char *name);
-
-/* zks__queue_has_stray: whether an earlier attempt of ours has left a znode. */
-bool zks__queue_has_stray(const struct zks__reply *listing, const struct zks__place *place);
 
 #endif

@@ -27,6 +27,7 @@
 
 #include <string.h>
 
+#include "listing.h"
 #include "queue.h"
 
 #define STATE(s) (1u << ZKS__RWLOCK_##s)
@@ -240,15 +241,15 @@ static void listed(struct zks__rwlock *m, const struct zks__in *in, struct zks__
         fail(m, in, out, reply->rc);
         return;
     }
-    if (reply->rc == ZKS_ENOENT || !zks__queue_contains(reply, m->own)) {
+    if (reply->rc == ZKS_ENOENT || !zks__listing_contains(reply, m->own)) {
         /* Somebody took our znode away.  Our session reads its own writes, so this is no lag. */
         start(m, in, out);
         return;
     }
-    const struct zks__place place = {&m->stem, m->attempt, m->mode, m->seq, m->passed};
-    if (zks__queue_has_stray(reply, &place)) {
+    if (zks__listing_has_stray(reply, &m->stem, m->attempt)) {
         m->litter.dirty = true;
     }
+    const struct zks__place place = {&m->stem, m->mode, m->seq, m->passed};
     const char *ahead = zks__queue_ahead(reply, &place);
     if (ahead == NULL) {
         grant(m, in, out);
@@ -257,8 +258,7 @@ static void listed(struct zks__rwlock *m, const struct zks__in *in, struct zks__
     } else if (strlen(ahead) > ZKS__NAME_MAX) {
         fail(m, in, out, ZKS_ELAYOUT);
     } else {
-        m->ahead[0] = '\0';
-        zks__append(m->ahead, ahead);
+        zks__copy(m->ahead, ahead);
         watch_ahead(m, out, ZKS__GET);
     }
 }
@@ -276,8 +276,7 @@ static void created(struct zks__rwlock *m, const struct zks__in *in, struct zks_
             complete(m, out, ZKS_ESERVER);
             return;
         }
-        m->own[0] = '\0';
-        zks__append(m->own, reply->created);
+        zks__copy(m->own, reply->created);
         m->seq = c.seq;
         m->token = (uint64_t)reply->stat.czxid;
         if (listing != 0) {
@@ -323,18 +322,14 @@ static void settled(struct zks__rwlock *m, const struct zks__in *in, struct zks_
         retry_later(m, in);
         return;
     }
-    for (size_t i = 0; i < reply->n_children; i++) {
-        const char *name = reply->children[i];
-        struct zks__contender c;
-        if (strlen(name) <= ZKS__NAME_MAX && zks__stem_made(&m->stem, m->attempt, name) &&
-            zks__contender_parse(name, &c)) {
-            m->own[0] = '\0';
-            zks__append(m->own, name);
-            m->seq = c.seq;
-            enter(m, ZKS__RWLOCK_ADOPTING);
-            m->expect = ask(m, out, ZKS__GET, m->own)->ticket;
-            return;
-        }
+    struct zks__contender c;
+    const char *made = zks__listing_made(reply, &m->stem, m->attempt);
+    if (made != NULL && zks__contender_parse(made, &c)) {
+        zks__copy(m->own, made);
+        m->seq = c.seq;
+        enter(m, ZKS__RWLOCK_ADOPTING);
+        m->expect = ask(m, out, ZKS__GET, m->own)->ticket;
+        return;
     }
     start(m, in, out);
 }
@@ -439,9 +434,9 @@ static void downgrade_reply(struct zks__rwlock *m, const struct zks__in *in, str
         enter(m, ZKS__RWLOCK_HELD); /* Refused: nothing has changed. */
         m->look_at = in->now_ms;
         complete(m, out, reply->rc);
-    } else if (!is_listing || zks__queue_contains(reply, m->prefix)) {
+    } else if (!is_listing || zks__listing_contains(reply, m->prefix)) {
         downgraded(m, in, out);
-    } else if (zks__queue_contains(reply, m->own)) {
+    } else if (zks__listing_contains(reply, m->own)) {
         swap(m, in, out);
     } else {
         lose(m, in, out, true);
@@ -484,12 +479,6 @@ static void unlock(struct zks__rwlock *m, const struct zks__in *in, struct zks__
     }
 }
 
-static void refuse(struct zks__out *out, int result)
-{
-    out->refuse = true;
-    out->result = result;
-}
-
 static void take(struct zks__rwlock *m, const struct zks__in *in)
 {
     m->pending = true;
@@ -500,11 +489,11 @@ static void take(struct zks__rwlock *m, const struct zks__in *in)
 static void request_lock(struct zks__rwlock *m, const struct zks__in *in, struct zks__out *out)
 {
     if (m->state == ZKS__RWLOCK_LOST) {
-        refuse(out, ZKS_ELOST);
+        zks__refuse(out, ZKS_ELOST);
     } else if (m->pending || m->state != ZKS__RWLOCK_IDLE) {
-        refuse(out, ZKS_EDEADLK);
+        zks__refuse(out, ZKS_EDEADLK);
     } else if (in->request.deadline_ms <= in->now_ms && !in->connected) {
-        refuse(out, ZKS_EDISCONNECTED);
+        zks__refuse(out, ZKS_EDISCONNECTED);
     } else {
         take(m, in);
         m->mode = in->request.what == ZKS__RWLOCK_WRLOCK ? ZKS__WRITE : ZKS__READ;
@@ -527,11 +516,11 @@ static void requested(struct zks__rwlock *m, const struct zks__in *in, struct zk
     case ZKS__RWLOCK_UNLOCK:
         if (m->state == ZKS__RWLOCK_LOST) {
             enter(m, ZKS__RWLOCK_IDLE);
-            refuse(out, ZKS_ELOST);
+            zks__refuse(out, ZKS_ELOST);
         } else if (!zks__rwlock_holds(m)) {
-            refuse(out, ZKS_EPERM);
+            zks__refuse(out, ZKS_EPERM);
         } else if (m->pending) {
-            refuse(out, ZKS_EDEADLK);
+            zks__refuse(out, ZKS_EDEADLK);
         } else {
             take(m, in);
             unlock(m, in, out);
@@ -539,9 +528,9 @@ static void requested(struct zks__rwlock *m, const struct zks__in *in, struct zk
         return;
     case ZKS__RWLOCK_DOWNGRADE:
         if (m->state == ZKS__RWLOCK_LOST) {
-            refuse(out, ZKS_ELOST);
+            zks__refuse(out, ZKS_ELOST);
         } else if (m->state != ZKS__RWLOCK_HELD || m->mode != ZKS__WRITE) {
-            refuse(out, m->pending ? ZKS_EDEADLK : ZKS_EPERM);
+            zks__refuse(out, m->pending ? ZKS_EDEADLK : ZKS_EPERM);
         } else {
             take(m, in);
             m->t_own = 0;
@@ -553,7 +542,7 @@ static void requested(struct zks__rwlock *m, const struct zks__in *in, struct zk
         }
         return;
     }
-    refuse(out, ZKS_EINVAL);
+    zks__refuse(out, ZKS_EINVAL);
 }
 
 /* The request in hand is given up: because of a cancel, the deadline or the handle's end. */

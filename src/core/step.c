@@ -19,3 +19,9 @@ struct zks__req *zks__out_add(struct zks__out *out, enum zks__req_kind kind, con
     req->version = -1;
     return req;
 }
+
+void zks__refuse(struct zks__out *out, int result)
+{
+    out->refuse = true;
+    out->result = result;
+}

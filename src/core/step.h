@@ -17,6 +17,7 @@ enum {
     ZKS__PATH_MAX = 1023, /* Bytes in a path, without the terminating zero. */
     ZKS__NAME_MAX = 255,  /* Bytes in the name of a child that a machine must remember. */
     ZKS__OUT_MAX = 12,    /* Operations that one step may ask for. */
+    ZKS__RETRY_MS = 100,  /* Between two attempts at what was refused for now. */
     ZKS__HOLDER_MAX = 255 /* Bytes kept of the description of whoever is waited for. */
 };
 
@@ -32,6 +33,7 @@ enum {
 enum zks__req_kind {
     ZKS__SYNC,          /* dir */
     ZKS__CHECK,         /* dir/name: whether it exists, as a write, so that a quorum says so */
+    ZKS__BEAT,          /* dir/name: a write that changes nothing, whether or not it exists */
     ZKS__CHILDREN,      /* dir: its children and its Stat */
     ZKS__GET,           /* dir/name, or dir where name is NULL; watch */
     ZKS__EXISTS,        /* dir/name; watch */
@@ -132,6 +134,9 @@ struct zks__out {
 /* zks__out_add: the next free place in the batch, zeroed but for what is given.  The capacity is an
  * invariant of the machines, so running over it is a defect and ends the process. */
 struct zks__req *zks__out_add(struct zks__out *out, enum zks__req_kind kind, const char *dir);
+
+/* zks__refuse: the request of this very step is refused; one that is in hand goes on. */
+void zks__refuse(struct zks__out *out, int result);
 
 /* zks__assert: an invariant of the core's own.  It holds in release builds too, for a lock that has
  * lost its bearings must not go on. */

@@ -249,12 +249,13 @@ static void ignore_reply(struct zks__call *call, void *arg)
     (void)arg;
 }
 
-/* Keeps the lease up: see lease.h.  The write changes nothing: it asks for a znode that does not
- * exist, which the leader answers without looking at any access control list, and a quorum notes. */
+/* Keeps the lease up: see lease.h.  The write is of a znode that does not exist, which the leader
+ * answers without looking at any access control list, and a quorum notes the refusal.  It is no
+ * multi, of which libzookeeper loses some memory whenever a connection breaks before the answer. */
 static void beat(struct zks_client *c)
 {
     bool write = c->n_holding > 0 && c->now_ms >= c->write_at_ms;
-    const struct zks__req req = {.kind = write ? ZKS__CHECK : ZKS__SYNC,
+    const struct zks__req req = {.kind = write ? ZKS__BEAT : ZKS__SYNC,
                                  .dir = "/",
                                  .name = write ? "zksync-heartbeat" : NULL};
     c->beat_at_ms = zks__after(c->now_ms, zks__lease_beat_ms(&c->lease));

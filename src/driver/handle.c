@@ -13,7 +13,11 @@
 #include "core/round.h"
 #include "driver/clock.h"
 
-enum { EVENTS = 64, LEVELS_MAX = 512 };
+enum {
+    EVENTS = 64,
+    LEVELS_MAX = 512,
+    NO_VERSION = INT32_MAX /* A znode would have to be written two thousand million times. */
+};
 
 struct zks__handle {
     zhandle_t *zh;
@@ -682,6 +686,8 @@ static int send_request(struct zks__handle *h, struct zks__call *call, const str
         return zoo_async(h->zh, req->dir, on_string, call);
     case ZKS__CHECK:
         return send_check(h, call, path);
+    case ZKS__BEAT:
+        return zoo_aset(h->zh, path, NULL, -1, NO_VERSION, on_stat, call);
     case ZKS__CHILDREN:
         return zoo_awget_children2(h->zh, req->dir, NULL, NULL, on_children, call);
     case ZKS__GET:

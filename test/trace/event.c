@@ -26,19 +26,13 @@ static const struct {
 };
 
 static const char *const kinds[] = {
-    [ZKS__SYNC] = "sync",
-    [ZKS__CHECK] = "check",
-    [ZKS__CHILDREN] = "children",
-    [ZKS__GET] = "get",
-    [ZKS__EXISTS] = "exists",
-    [ZKS__CREATE] = "create",
-    [ZKS__CREATE_QUEUED] = "create-queued",
-    [ZKS__DELETE] = "delete",
-    [ZKS__MKPATH] = "mkpath",
-    [ZKS__SWAP] = "swap",
-    [ZKS__DELETE_BOTH] = "delete-both",
-    [ZKS__LOOK] = "look",
-    [ZKS__OPEN] = "open",
+    [ZKS__SYNC] = "sync",     [ZKS__CHECK] = "check",
+    [ZKS__BEAT] = "beat",     [ZKS__CHILDREN] = "children",
+    [ZKS__GET] = "get",       [ZKS__EXISTS] = "exists",
+    [ZKS__CREATE] = "create", [ZKS__CREATE_QUEUED] = "create-queued",
+    [ZKS__DELETE] = "delete", [ZKS__MKPATH] = "mkpath",
+    [ZKS__SWAP] = "swap",     [ZKS__DELETE_BOTH] = "delete-both",
+    [ZKS__LOOK] = "look",     [ZKS__OPEN] = "open",
     [ZKS__CLOSE] = "close",
 };
 
