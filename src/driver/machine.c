@@ -226,6 +226,22 @@ static void tell_lost(struct zks__machine *m)
     c->last_lost = &m->next_lost;
 }
 
+static void unlink_lost(struct zks__machine *m)
+{
+    struct zks_client *c = m->client;
+    for (struct zks__machine **at = &c->lost; *at != NULL; at = &(*at)->next_lost) {
+        if (*at == m) {
+            *at = m->next_lost;
+            break;
+        }
+    }
+    c->last_lost = &c->lost;
+    while (*c->last_lost != NULL) {
+        c->last_lost = &(*c->last_lost)->next_lost;
+    }
+    m->lost_due = false;
+}
+
 /* A machine is never woken twice in one pass, so that it cannot keep the others from their turn. */
 static void arm(struct zks__machine *m)
 {
@@ -260,38 +276,45 @@ static void send_all(struct zks__machine *m, const struct zks__out *out)
     }
 }
 
-static void step(struct zks__machine *m, const struct zks__in *in)
+/* What every step of a machine ends with.  `ended` is the operation that it has completed or refused,
+ * or NULL. */
+static void conclude(struct zks__machine *m, const struct zks__out *out, struct zks_op *ended)
 {
     struct zks_client *c = m->client;
-    struct zks__out out;
-    struct zks_op *ended = NULL;
-    m->type->step(m, in, &out);
     count_holding(m);
-    if ((out.done || out.refuse) && m->op != NULL) {
-        ended = m->op;
-        m->op = NULL;
-    }
     pthread_mutex_lock(&c->lock);
     m->type->publish(m);
-    if (out.lost) {
+    if (out->lost) {
         tell_lost(m);
+    } else if (m->lost_due && m->op != NULL) {
+        unlink_lost(m); /* Nobody has dispatched it, but an unlock has said so: no news any more. */
     }
     pthread_mutex_unlock(&c->lock);
-    int result = out.result; /* The names in `out` are used up by sending. */
-    send_all(m, &out);
+    int result = out->result; /* The names in `out` are used up by sending. */
+    send_all(m, out);
     if (ended != NULL) {
         zks__op_end(c, ended, result);
     }
     arm(m);
 }
 
-/* A request is tried on the machine with the operation in hand put aside, since it may be refused
- * while that one goes on. */
+static void step(struct zks__machine *m, const struct zks__in *in)
+{
+    struct zks__out out;
+    struct zks_op *ended = NULL;
+    m->type->step(m, in, &out);
+    if (out.done || out.refuse) {
+        ended = m->op;
+        m->op = NULL;
+    }
+    conclude(m, &out, ended);
+}
+
+/* A refusal is of this operation alone: the one in hand, if any, goes on. */
 void zks__machine_take(struct zks_op *op)
 {
     struct zks__machine *m = op->zks__machine;
     struct zks_client *c = m->client;
-    struct zks_op *in_hand = m->op;
     struct zks__in in = event(m, ZKS__IN_REQUEST);
     struct zks__out out;
     pthread_mutex_lock(&c->lock);
@@ -308,24 +331,13 @@ void zks__machine_take(struct zks_op *op)
         in.request.deadline_ms = c->now_ms + 1;
     }
     m->type->step(m, &in, &out);
-    count_holding(m);
-    bool refused = out.refuse;
-    bool done = out.done;
-    int result = out.result;
-    m->op = refused ? in_hand : done ? NULL : op;
-    pthread_mutex_lock(&c->lock);
-    m->type->publish(m);
-    if (out.lost) {
-        tell_lost(m);
+    if (!out.refuse) {
+        m->op = out.done ? NULL : op;
     }
-    pthread_mutex_unlock(&c->lock);
-    send_all(m, &out);
-    if (refused || done) {
-        zks__op_end(c, op, result);
-    } else if (m->op == op) {
+    conclude(m, &out, out.refuse || out.done ? op : NULL);
+    if (m->op == op) {
         zks__machine_cancel(m); /* It may have been cancelled before it was taken. */
     }
-    arm(m);
 }
 
 void zks__machine_event(struct zks__machine *m, enum zks__in_kind kind)
@@ -383,22 +395,6 @@ void zks__machine_abandon(struct zks__machine *m)
         zks__op_end(c, op, ZKS_ECLOSED);
     }
     zks__machine_event(m, ZKS__IN_ABANDON);
-}
-
-static void unlink_lost(struct zks__machine *m)
-{
-    struct zks_client *c = m->client;
-    for (struct zks__machine **at = &c->lost; *at != NULL; at = &(*at)->next_lost) {
-        if (*at == m) {
-            *at = m->next_lost;
-            break;
-        }
-    }
-    c->last_lost = &c->lost;
-    while (*c->last_lost != NULL) {
-        c->last_lost = &(*c->last_lost)->next_lost;
-    }
-    m->lost_due = false;
 }
 
 /* The client is closed: nothing of it may be used from now on. */

@@ -329,8 +329,7 @@ static void root_is_where_paths_begin(void **state)
     free(node);
     free(full);
     free(servers);
-    party_close(&a);
-    party_close(&b);
+    two_close(&a, &b);
 }
 
 /* Of two servers, after both were gone, either may be the only one that comes back. */

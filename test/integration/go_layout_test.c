@@ -104,8 +104,7 @@ static void go_writer_blocks_ours(void **state)
     struct party reader;
     rawzk_create_path(it->raw, it->path);
     char *theirs = go_queue(it, write_prefix);
-    party_open(&writer, NULL, 0, it->path);
-    party_open(&reader, NULL, 0, it->path);
+    two_open(&writer, &reader, it);
     it_equal(zks_rwlock_wrlock(writer.lock, 0), ZKS_EBUSY);
     it_equal(zks_rwlock_rdlock(reader.lock, 0), ZKS_EBUSY);
     rawzk_await_children(it->raw, it->path, 1, IT_LIMIT_MS);
@@ -117,8 +116,7 @@ static void go_writer_blocks_ours(void **state)
     assert_false(it_op_done(&writer.op));
     party_unlock(&reader);
     party_granted(&writer, ZKS_RWLOCK_WRITE);
-    party_close(&writer);
-    party_close(&reader);
+    two_close(&writer, &reader);
 }
 
 static void go_reader_shares_and_blocks_our_writer(void **state)
@@ -128,8 +126,7 @@ static void go_reader_shares_and_blocks_our_writer(void **state)
     struct party reader;
     rawzk_create_path(it->raw, it->path);
     char *theirs = go_queue(it, read_prefix);
-    party_open(&writer, NULL, 0, it->path);
-    party_open(&reader, NULL, 0, it->path);
+    two_open(&writer, &reader, it);
     party_read(&reader);
     party_unlock(&reader);
     it_equal(zks_rwlock_wrlock(writer.lock, 0), ZKS_EBUSY);
@@ -138,8 +135,7 @@ static void go_reader_shares_and_blocks_our_writer(void **state)
     assert_false(it_op_done(&writer.op));
     go_leave(it, theirs);
     party_granted(&writer, ZKS_RWLOCK_WRITE);
-    party_close(&writer);
-    party_close(&reader);
+    two_close(&writer, &reader);
 }
 
 static void our_writer_blocks_go(void **state)

@@ -88,6 +88,25 @@ void party_granted(struct party *p, enum zks_rwlock_mode mode)
     assert_int_equal(zks_rwlock_held(p->lock), mode);
 }
 
+void two_open(struct party *a, struct party *b, const struct it *it)
+{
+    party_open(a, NULL, 0, it->path);
+    party_open(b, NULL, 0, it->path);
+}
+
+void two_queued(struct party *a, struct party *b, enum zks_rwlock_mode mode, const struct it *it)
+{
+    two_open(a, b, it);
+    party_write(a);
+    party_queue(b, mode, it, it->path, 2);
+}
+
+void two_close(struct party *a, struct party *b)
+{
+    party_close(a);
+    party_close(b);
+}
+
 void party_await_waiting(struct party *p)
 {
     char holder[256];

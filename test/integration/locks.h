@@ -39,6 +39,12 @@ void party_queue(struct party *p, enum zks_rwlock_mode mode, const struct it *it
 /* party_granted: waits for the end of party_start() and looks at what the handle says. */
 void party_granted(struct party *p, enum zks_rwlock_mode mode);
 
+/* The two that most tests have.  two_open: for the test's own path; two_queued: the same, the first
+ * one has the lock for writing and the second one is queued behind it; two_close: both. */
+void two_open(struct party *a, struct party *b, const struct it *it);
+void two_queued(struct party *a, struct party *b, enum zks_rwlock_mode mode, const struct it *it);
+void two_close(struct party *a, struct party *b);
+
 /* party_await_waiting: waits until the handle knows whom it waits for, so that its watch is set. */
 void party_await_waiting(struct party *p);
 

@@ -199,8 +199,7 @@ static void expiry_is_an_error_where_asked_for(void **state)
     it_equal(it_op_wait(&b.op), ZKS_ESESSION);
     party_unlock(&a);
     party_write(&b);
-    party_close(&a);
-    party_close(&b);
+    two_close(&a, &b);
 }
 
 static void holder_keeps_it_over_a_short_cut(void **state)
@@ -230,8 +229,7 @@ static void holder_keeps_it_over_a_short_cut(void **state)
     assert_false(it_op_done(&b.op));
     party_unlock(&a);
     party_granted(&b, ZKS_RWLOCK_WRITE);
-    party_close(&a);
-    party_close(&b);
+    two_close(&a, &b);
 }
 
 /* An unlock while cut off does not come back before the servers have heard of it. */
@@ -257,8 +255,7 @@ static void unlock_while_cut_off(void **state)
     rawzk_await_children(it->raw, it->path, 1, IT_LIMIT_MS);
     party_unlock(&b);
     party_write(&a);
-    party_close(&a);
-    party_close(&b);
+    two_close(&a, &b);
 }
 
 /* Whether the server at the address has a connection of the session, by what it says itself. */
@@ -315,8 +312,7 @@ static void holder_keeps_it_when_its_server_is_killed(void **state)
     assert_false(it_op_done(&b.op));
     party_unlock(&a);
     party_granted(&b, ZKS_RWLOCK_WRITE);
-    party_close(&a);
-    party_close(&b);
+    two_close(&a, &b);
     ens_await();
 }
 

@@ -11,18 +11,14 @@ static void unlock_not_awaited(void **state)
     struct it *it = *state;
     struct party a;
     struct party b;
-    party_open(&a, NULL, 0, it->path);
-    party_open(&b, NULL, 0, it->path);
-    party_write(&a);
-    party_queue(&b, ZKS_RWLOCK_WRITE, it, it->path, 2);
+    two_queued(&a, &b, ZKS_RWLOCK_WRITE, it);
     it_ok(zks_rwlock_unlock(a.lock, 0));
     assert_int_equal(zks_rwlock_held(a.lock), 0);
     it_equal(zks_rwlock_unlock(a.lock, 0), ZKS_EPERM);
     party_granted(&b, ZKS_RWLOCK_WRITE);
     party_unlock(&b);
     rawzk_await_children(it->raw, it->path, 0, IT_LIMIT_MS);
-    party_close(&a);
-    party_close(&b);
+    two_close(&a, &b);
 }
 
 static void handle_is_used_200_times(void **state)
@@ -50,8 +46,7 @@ static void misuse_is_refused(void **state)
     struct it *it = *state;
     struct party a;
     struct party b;
-    party_open(&a, NULL, 0, it->path);
-    party_open(&b, NULL, 0, it->path);
+    two_open(&a, &b, it);
     it_equal(zks_rwlock_unlock(a.lock, IT_LIMIT_MS), ZKS_EPERM);
     it_equal(zks_rwlock_downgrade(a.lock, IT_LIMIT_MS), ZKS_EPERM);
     party_read(&a);
@@ -68,8 +63,7 @@ static void misuse_is_refused(void **state)
     assert_false(it_op_done(&b.op));
     party_unlock(&a);
     party_granted(&b, ZKS_RWLOCK_WRITE);
-    party_close(&a);
-    party_close(&b);
+    two_close(&a, &b);
 }
 
 static void freeing_a_held_handle_releases(void **state)
@@ -77,16 +71,12 @@ static void freeing_a_held_handle_releases(void **state)
     struct it *it = *state;
     struct party a;
     struct party b;
-    party_open(&a, NULL, 0, it->path);
-    party_open(&b, NULL, 0, it->path);
-    party_write(&a);
-    party_queue(&b, ZKS_RWLOCK_WRITE, it, it->path, 2);
+    two_queued(&a, &b, ZKS_RWLOCK_WRITE, it);
     zks_rwlock_free(a.lock);
     a.lock = NULL;
     party_granted(&b, ZKS_RWLOCK_WRITE);
     assert_int_equal(atomic_load(&a.lost), 0);
-    party_close(&a);
-    party_close(&b);
+    two_close(&a, &b);
 }
 
 static void freeing_a_waiting_handle_completes_it(void **state)
@@ -94,17 +84,13 @@ static void freeing_a_waiting_handle_completes_it(void **state)
     struct it *it = *state;
     struct party a;
     struct party b;
-    party_open(&a, NULL, 0, it->path);
-    party_open(&b, NULL, 0, it->path);
-    party_write(&a);
-    party_queue(&b, ZKS_RWLOCK_READ, it, it->path, 2);
+    two_queued(&a, &b, ZKS_RWLOCK_READ, it);
     zks_rwlock_free(b.lock);
     b.lock = NULL;
     assert_true(it_op_done(&b.op));
     it_equal(it_op_wait(&b.op), ZKS_ECLOSED);
     rawzk_await_children(it->raw, it->path, 1, IT_LIMIT_MS);
-    party_close(&a);
-    party_close(&b);
+    two_close(&a, &b);
 }
 
 /* Freed at every stage of its way to the lock. */
@@ -177,6 +163,48 @@ static void manual_dispatch_in_both_modes(void **state)
     zks_rwlock_free(lock);
     it_ok(zks_client_close(client));
     party_close(&other);
+}
+
+static void count_lost(zks_rwlock *lock, void *arg)
+{
+    (void)lock;
+    ++*(unsigned *)arg;
+}
+
+/* Where nobody has dispatched a loss before an unlock said so, it is not told of the next holding. */
+static void a_loss_is_not_told_of_the_next_holding(void **state)
+{
+    struct it *it = *state;
+    unsigned lost = 0;
+    zks_client *client = NULL;
+    zks_rwlock *lock = NULL;
+    zks_client_options options = ZKS_CLIENT_OPTIONS_INIT;
+    zks_rwlock_options how = ZKS_RWLOCK_OPTIONS_INIT;
+    options.servers = ens_servers();
+    options.session_timeout_ms = IT_SESSION_MS;
+    options.connect_timeout_ms = IT_LIMIT_MS;
+    options.manual_dispatch = true;
+    how.lost = count_lost;
+    how.lost_arg = &lost;
+    it_ok(zks_client_open(&options, &client));
+    it_ok(zks_rwlock_new(client, it->path, &how, &lock));
+    for (unsigned dispatched = 0; dispatched < 2; dispatched++) {
+        char node[IT_PATH_MAX + 100];
+        it_ok(zks_rwlock_wrlock(lock, IT_LIMIT_MS));
+        assert_true(zks_rwlock_node(lock, node, sizeof node) < sizeof node);
+        rawzk_delete(it->raw, node);
+        it_await(zks_rwlock_held(lock) == 0);
+        if (dispatched) {
+            (void)zks_client_dispatch(client);
+        }
+        it_equal(zks_rwlock_unlock(lock, IT_LIMIT_MS), ZKS_ELOST);
+        it_ok(zks_rwlock_wrlock(lock, IT_LIMIT_MS));
+        (void)zks_client_dispatch(client);
+        assert_int_equal(lost, dispatched);
+        it_ok(zks_rwlock_unlock(lock, IT_LIMIT_MS));
+    }
+    zks_rwlock_free(lock);
+    it_ok(zks_client_close(client));
 }
 
 struct chain {
@@ -368,8 +396,7 @@ static void held_znode_taken_away_is_lost(void **state)
         party_unlock(&b);
         free(node);
     }
-    party_close(&a);
-    party_close(&b);
+    two_close(&a, &b);
 }
 
 static void waiting_znode_taken_away_is_queued_again(void **state)
@@ -378,8 +405,7 @@ static void waiting_znode_taken_away_is_queued_again(void **state)
     struct party a;
     struct party b;
     struct rawzk_names names;
-    party_open(&a, NULL, 0, it->path);
-    party_open(&b, NULL, 0, it->path);
+    two_open(&a, &b, it);
     party_write(&a);
     char *holder = party_node(&a);
     party_queue(&b, ZKS_RWLOCK_WRITE, it, it->path, 2);
@@ -399,8 +425,7 @@ static void waiting_znode_taken_away_is_queued_again(void **state)
     free(holder);
     free(waiter);
     free(node);
-    party_close(&a);
-    party_close(&b);
+    two_close(&a, &b);
 }
 
 static void data_and_waits_for_name_the_holder(void **state)
@@ -412,8 +437,7 @@ static void data_and_waits_for_name_the_holder(void **state)
     char seen[256];
     char host[256];
     size_t length = sizeof data;
-    party_open(&a, NULL, 0, it->path);
-    party_open(&b, NULL, 0, it->path);
+    two_open(&a, &b, it);
     party_write(&a);
     assert_int_equal(zks_rwlock_waits_for(a.lock, seen, sizeof seen), 0);
     char *node = party_node(&a);
@@ -438,8 +462,7 @@ static void data_and_waits_for_name_the_holder(void **state)
     party_granted(&b, ZKS_RWLOCK_READ);
     assert_int_equal(zks_rwlock_waits_for(b.lock, seen, sizeof seen), 0);
     assert_string_equal(seen, "");
-    party_close(&a);
-    party_close(&b);
+    two_close(&a, &b);
 }
 
 /* A write that goes through only while the lock is held. */
@@ -489,6 +512,7 @@ int main(int argc, char **argv)
         it_test(freeing_a_waiting_handle_completes_it),
         it_test(freeing_at_any_moment_leaves_nothing),
         it_test(manual_dispatch_in_both_modes),
+        it_test(a_loss_is_not_told_of_the_next_holding),
         it_test(completion_starts_the_next),
         it_test(blocking_in_a_callback_is_refused),
         it_test(a_znode_with_data_works_as_a_lock),

@@ -66,8 +66,7 @@ static void writer_blocks_readers(void **state)
     struct it *it = *state;
     struct party writer;
     struct party reader;
-    party_open(&writer, NULL, 0, it->path);
-    party_open(&reader, NULL, 0, it->path);
+    two_open(&writer, &reader, it);
     party_write(&writer);
     it_equal(zks_rwlock_rdlock(reader.lock, 0), ZKS_EBUSY);
     rawzk_await_children(it->raw, it->path, 1, IT_LIMIT_MS);
@@ -77,8 +76,7 @@ static void writer_blocks_readers(void **state)
     assert_int_equal(zks_rwlock_held(reader.lock), 0);
     party_unlock(&writer);
     party_granted(&reader, ZKS_RWLOCK_READ);
-    party_close(&writer);
-    party_close(&reader);
+    two_close(&writer, &reader);
 }
 
 static void readers_block_writer(void **state)
@@ -180,8 +178,7 @@ static void readers_behind_one_writer_all_wake(void **state)
     struct party first;
     struct party writer;
     static struct party readers[READERS];
-    party_open(&first, NULL, 0, it->path);
-    party_open(&writer, NULL, 0, it->path);
+    two_open(&first, &writer, it);
     party_read(&first);
     party_queue(&writer, ZKS_RWLOCK_WRITE, it, it->path, 2);
     for (size_t i = 0; i < READERS; i++) {
@@ -202,8 +199,7 @@ static void readers_behind_one_writer_all_wake(void **state)
     for (size_t i = 0; i < READERS; i++) {
         party_granted(&readers[i], ZKS_RWLOCK_READ);
     }
-    party_close(&first);
-    party_close(&writer);
+    two_close(&first, &writer);
     for (size_t i = 0; i < READERS; i++) {
         party_close(&readers[i]);
     }
@@ -214,10 +210,7 @@ static void closing_the_client_releases(void **state)
     struct it *it = *state;
     struct party a;
     struct party b;
-    party_open(&a, NULL, 0, it->path);
-    party_open(&b, NULL, 0, it->path);
-    party_write(&a);
-    party_queue(&b, ZKS_RWLOCK_WRITE, it, it->path, 2);
+    two_queued(&a, &b, ZKS_RWLOCK_WRITE, it);
     it_ok(zks_client_close(a.client));
     party_granted(&b, ZKS_RWLOCK_WRITE);
     zks_rwlock_free(a.lock);
@@ -229,8 +222,7 @@ static void try_leaves_no_znode(void **state)
     struct it *it = *state;
     struct party a;
     struct party b;
-    party_open(&a, NULL, 0, it->path);
-    party_open(&b, NULL, 0, it->path);
+    two_open(&a, &b, it);
     it_ok(zks_rwlock_wrlock(a.lock, 0));
     it_equal(zks_rwlock_wrlock(b.lock, 0), ZKS_EBUSY);
     it_equal(zks_rwlock_rdlock(b.lock, 0), ZKS_EBUSY);
@@ -242,8 +234,7 @@ static void try_leaves_no_znode(void **state)
     party_unlock(&a);
     party_unlock(&b);
     rawzk_await_children(it->raw, it->path, 0, IT_LIMIT_MS);
-    party_close(&a);
-    party_close(&b);
+    two_close(&a, &b);
 }
 
 static void timeout_leaves_no_znode(void **state)
@@ -251,8 +242,7 @@ static void timeout_leaves_no_znode(void **state)
     struct it *it = *state;
     struct party a;
     struct party b;
-    party_open(&a, NULL, 0, it->path);
-    party_open(&b, NULL, 0, it->path);
+    two_open(&a, &b, it);
     party_write(&a);
     it_equal(zks_rwlock_wrlock(b.lock, 200), ZKS_ETIMEDOUT);
     it_equal(zks_rwlock_rdlock(b.lock, 1), ZKS_ETIMEDOUT);
@@ -261,8 +251,7 @@ static void timeout_leaves_no_znode(void **state)
     party_write(&b);
     party_unlock(&b);
     rawzk_await_children(it->raw, it->path, 0, IT_LIMIT_MS);
-    party_close(&a);
-    party_close(&b);
+    two_close(&a, &b);
 }
 
 static void cancel_leaves_no_znode(void **state)
@@ -270,10 +259,7 @@ static void cancel_leaves_no_znode(void **state)
     struct it *it = *state;
     struct party a;
     struct party b;
-    party_open(&a, NULL, 0, it->path);
-    party_open(&b, NULL, 0, it->path);
-    party_write(&a);
-    party_queue(&b, ZKS_RWLOCK_READ, it, it->path, 2);
+    two_queued(&a, &b, ZKS_RWLOCK_READ, it);
     zks_op_cancel(&b.op.op);
     it_equal(it_op_wait(&b.op), ZKS_ECANCELED);
     rawzk_await_children(it->raw, it->path, 1, IT_LIMIT_MS);
@@ -285,8 +271,7 @@ static void cancel_leaves_no_znode(void **state)
     zks_op_cancel(&b.op.op); /* Too late, and does nothing. */
     party_unlock(&a);
     party_write(&b);
-    party_close(&a);
-    party_close(&b);
+    two_close(&a, &b);
 }
 
 static void *unlock_thread(void *arg)
@@ -310,8 +295,7 @@ static void cancel_racing_the_grant(void **state)
     int64_t delay_us = 1000;
     unsigned granted = 0;
     unsigned cancelled = 0;
-    party_open(&a, NULL, 0, it->path);
-    party_open(&b, NULL, 0, it->path);
+    two_open(&a, &b, it);
     for (unsigned i = 0; i < 300; i++) {
         party_write(&a);
         party_start(&b, i % 2 ? ZKS_RWLOCK_READ : ZKS_RWLOCK_WRITE);
@@ -343,8 +327,7 @@ static void cancel_racing_the_grant(void **state)
     printf("# granted %u, cancelled %u\n", granted, cancelled);
     rawzk_await_children(it->raw, it->path, 0, IT_LIMIT_MS);
     party_write(&b);
-    party_close(&a);
-    party_close(&b);
+    two_close(&a, &b);
 }
 
 static void downgrade_lets_readers_in_and_keeps_writers_out(void **state)
@@ -389,8 +372,7 @@ static void downgrade_under_pressure(void **state)
     struct it *it = *state;
     struct party a;
     struct party b;
-    party_open(&a, NULL, 0, it->path);
-    party_open(&b, NULL, 0, it->path);
+    two_open(&a, &b, it);
     for (unsigned i = 0; i < 50; i++) {
         party_write(&a);
         party_start(&b, ZKS_RWLOCK_WRITE);
@@ -402,8 +384,7 @@ static void downgrade_under_pressure(void **state)
         party_unlock(&b);
     }
     rawzk_await_children(it->raw, it->path, 0, IT_LIMIT_MS);
-    party_close(&a);
-    party_close(&b);
+    two_close(&a, &b);
 }
 
 int main(int argc, char **argv)
