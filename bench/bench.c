@@ -5,6 +5,8 @@
  * measured can take turns on one server, with those of other programs too.
  *
  *   baseline N     N times: zoo_create of an ephemeral sequential znode, zoo_delete of it
+ *   bare N         the same requests and the listing that a lock needs, in libzookeeper's asynchronous
+ *                  calls and with nothing around them: what a lock built on those can reach
  *   awaited N      N times: write lock, unlock that waits for the servers
  *   unawaited N    N times: write lock, unlock that does not wait; between them, while the clock
  *                  stands, the server carries out the unlock, as it would while a program goes on
@@ -79,27 +81,88 @@ static int contender_data(char *buf, int size)
     return size;
 }
 
-static int64_t baseline(long n)
+/* What the baseline and the bare requests create: as long a name and as much data as a lock's. */
+static const char prefix[] = ROOT "/baseline/_c_0123456789abcdef0123456789abcdef-write-";
+static char data[4096];
+static int data_size;
+
+static void prepare(void)
 {
-    static char data[4096];
-    static int size;
-    if (size == 0) {
-        size = contender_data(data, (int)sizeof data);
+    if (data_size == 0) {
+        data_size = contender_data(data, (int)sizeof data);
         int code = zoo_create(plain, ROOT "/baseline", NULL, -1, &ZOO_OPEN_ACL_UNSAFE,
                               ZOO_PERSISTENT, NULL, 0);
         must_zk(code == ZNODEEXISTS ? ZOK : code, "zoo_create");
     }
-    /* As long a name as a lock's contender has. */
-    static const char prefix[] = ROOT "/baseline/_c_0123456789abcdef0123456789abcdef-write-";
+}
+
+static int64_t baseline(long n)
+{
+    prepare();
     int64_t begin = now_ns();
     for (long i = 0; i < n; i++) {
         char path[256];
-        must_zk(zoo_create(plain, prefix, data, size, &ZOO_OPEN_ACL_UNSAFE,
+        must_zk(zoo_create(plain, prefix, data, data_size, &ZOO_OPEN_ACL_UNSAFE,
                            ZOO_EPHEMERAL | ZOO_SEQUENCE, path, sizeof path),
                 "zoo_create");
         must_zk(zoo_delete(plain, path, -1), "zoo_delete");
     }
     return now_ns() - begin;
+}
+
+struct bare {
+    char path[256];
+    sem_t done;
+};
+
+static void bare_created(int rc, const char *path, const struct Stat *stat, const void *arg)
+{
+    struct bare *bare = (struct bare *)(uintptr_t)arg;
+    (void)stat;
+    must_zk(rc, "zoo_acreate2");
+    snprintf(bare->path, sizeof bare->path, "%s", path);
+}
+
+static void bare_listed(int rc, const struct String_vector *names, const struct Stat *stat,
+                        const void *arg)
+{
+    (void)names;
+    (void)stat;
+    must_zk(rc, "zoo_aget_children2");
+    sem_post(&((struct bare *)(uintptr_t)arg)->done);
+}
+
+static void bare_deleted(int rc, const void *arg)
+{
+    must_zk(rc, "zoo_adelete");
+    sem_post(&((struct bare *)(uintptr_t)arg)->done);
+}
+
+static void await(sem_t *done)
+{
+    while (sem_wait(done) != 0) {
+    }
+}
+
+static int64_t bare(long n)
+{
+    struct bare bare;
+    prepare();
+    sem_init(&bare.done, 0, 0);
+    int64_t begin = now_ns();
+    for (long i = 0; i < n; i++) {
+        must_zk(zoo_acreate2(plain, prefix, data, data_size, &ZOO_OPEN_ACL_UNSAFE,
+                             ZOO_EPHEMERAL_SEQUENTIAL, bare_created, &bare),
+                "zoo_acreate2");
+        must_zk(zoo_aget_children2(plain, ROOT "/baseline", 0, bare_listed, &bare),
+                "zoo_aget_children2");
+        await(&bare.done);
+        must_zk(zoo_adelete(plain, bare.path, -1, bare_deleted, &bare), "zoo_adelete");
+        await(&bare.done);
+    }
+    int64_t took = now_ns() - begin;
+    sem_destroy(&bare.done);
+    return took;
 }
 
 static int64_t uncontended(const char *path, long n, bool write, int64_t unlock_ms)
@@ -220,8 +283,7 @@ static int64_t handover(long n)
 
     int64_t begin = now_ns();
     must(zks_rwlock_unlock(first, 0), "unlock");
-    while (sem_wait(&queue.done) != 0) {
-    }
+    await(&queue.done);
     int64_t took = now_ns() - begin;
 
     zks_rwlock_free(first);
@@ -265,14 +327,15 @@ static void set_up(const char *servers)
     if (plain == NULL) {
         die("zookeeper_init", "failed");
     }
-    while (sem_wait(&up) != 0) {
-    }
+    await(&up);
 }
 
 static int64_t measure(const char *what, long n)
 {
     if (strcmp(what, "baseline") == 0) {
         return baseline(n);
+    } else if (strcmp(what, "bare") == 0) {
+        return bare(n);
     } else if (strcmp(what, "awaited") == 0) {
         return uncontended(ROOT "/awaited", n, true, LIMIT_MS);
     } else if (strcmp(what, "unawaited") == 0) {
