@@ -263,15 +263,20 @@ static void beat(struct zks_client *c)
         c->write_at_ms = zks__after(c->now_ms, zks__lease_write_ms(&c->lease));
     }
     zks__client_call(c, &req, ignore_reply, NULL);
-    if (c->no_chroot) {
-        look_at_root(c);
-    }
 }
 
 bool zks__client_call(struct zks_client *c, const struct zks__req *req,
                       void (*done)(struct zks__call *call, void *arg), void *arg)
 {
     return c->handle != NULL && zks__handle_call(c->handle, req, NULL, NULL, done, arg);
+}
+
+/* The root is looked at until it is known to be there. */
+static void look_again(struct zks_client *c)
+{
+    if (c->no_chroot || !c->was_connected) {
+        look_at_root(c);
+    }
 }
 
 static void on_connected(struct zks_client *c)
@@ -445,6 +450,7 @@ static void on_time(struct zks_client *c)
     }
     if (c->connected && c->now_ms >= c->beat_at_ms) {
         beat(c);
+        look_again(c);
     }
     if (!c->connected && c->lease.valid && !c->told_lost &&
         c->now_ms >= zks__lease_heard_until(&c->lease)) {
