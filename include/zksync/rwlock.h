@@ -54,7 +54,9 @@ ZKS_EXPORT int zks_rwlock_new(zks_client *client, const char *path,
 ZKS_EXPORT void zks_rwlock_free(zks_rwlock *lock);
 
 /* zks_rwlock_rdlock, zks_rwlock_wrlock: take the lock for reading or writing, waiting for at most
- * `timeout_ms`: 0 tries once and does not wait for others, ZKS_FOREVER waits without limit.
+ * `timeout_ms`: 0 tries once and does not wait for others, ZKS_FOREVER waits without limit.  A lock
+ * that is free may still take up to half of the session timeout right after a connection was lost
+ * and made again: until it is known how long the session is sure to live.
  *  0                  it is held.
  *  ZKS_EBUSY          (0 ms) others hold it or are before us.          Not held.
  *  ZKS_ETIMEDOUT      not held.

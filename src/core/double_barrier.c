@@ -164,6 +164,10 @@ static void settle(struct zks__double_barrier *m, const struct zks__in *in, stru
 static void join(struct zks__double_barrier *m, const struct zks__in *in, struct zks__out *out)
 {
     m->own[0] = '\0';
+    if (zks__litter_blocks(&m->litter) && m->litter.refused != 0) {
+        finish(m, out, m->litter.refused); /* What it left before cannot be deleted. */
+        return;
+    }
     if (!in->connected || zks__litter_blocks(&m->litter)) {
         enter(m, ZKS__DB_STARTING);
         return;
@@ -910,7 +914,8 @@ void zks__double_barrier_step(struct zks__double_barrier *m, const struct zks__i
     dispatch(m, in, out);
     struct zks__owner own = owner(m);
     zks__litter_work(&m->litter, &own, in, out);
-    if (m->state == ZKS__DB_STARTING && in->connected && !zks__litter_blocks(&m->litter)) {
+    if (m->state == ZKS__DB_STARTING && in->connected &&
+        (!zks__litter_blocks(&m->litter) || m->litter.refused != 0)) {
         join(m, in, out);
     }
     check(m);

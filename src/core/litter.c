@@ -37,7 +37,8 @@ static void list(struct zks__litter *l, const struct zks__owner *own, struct zks
     req->ticket = l->t_list = ++*own->ticket;
 }
 
-/* The deletes are not followed one by one: the listing that goes out behind them tells. */
+/* The deletes are not followed one by one: the listing that goes out behind them tells.  Of a refusal
+ * only an answer tells, and the first one's is enough. */
 static void sweep(struct zks__litter *l, const struct zks__owner *own, const struct zks__in *in,
                   struct zks__out *out)
 {
@@ -48,8 +49,8 @@ static void sweep(struct zks__litter *l, const struct zks__owner *own, const str
             (own->spare && zks__stem_made(own->stem, own->attempt, name))) {
             continue;
         }
-        request_delete(own, name, out);
-        found++;
+        uint32_t ticket = request_delete(own, name, out);
+        l->t_sweep = found++ == 0 ? ticket : l->t_sweep;
     }
     if (found == 0) {
         l->dirty = false;
@@ -58,6 +59,12 @@ static void sweep(struct zks__litter *l, const struct zks__owner *own, const str
         l->retry_at = zks__after(in->now_ms, ZKS__RETRY_MS);
         list(l, own, out);
     }
+}
+
+/* ENOTEMPTY is of the parent, which was to go as well. */
+static int refusal(int rc)
+{
+    return rc == ZKS_ENOENT || rc == ZKS__UNKNOWN || rc == ZKS_ENOTEMPTY ? 0 : rc;
 }
 
 bool zks__litter_reply(struct zks__litter *l, const struct zks__owner *own,
@@ -83,11 +90,13 @@ bool zks__litter_reply(struct zks__litter *l, const struct zks__owner *own,
         if (reply->rc != 0 && reply->rc != ZKS_ENOENT) {
             l->dirty = true;
             l->retry_at = zks__after(in->now_ms, reply->rc == ZKS__UNKNOWN ? 0 : ZKS__RETRY_MS);
-            /* ENOTEMPTY is of the parent, which was to go as well. */
-            l->refused = reply->rc == ZKS__UNKNOWN || reply->rc == ZKS_ENOTEMPTY ? 0 : reply->rc;
-        } else {
-            l->refused = 0;
         }
+        l->refused = refusal(reply->rc);
+        return true;
+    }
+    if (reply->ticket == l->t_sweep) {
+        l->t_sweep = 0;
+        l->refused = l->dirty ? refusal(reply->rc) : 0;
         return true;
     }
     if (reply->ticket == l->t_list) {
@@ -99,6 +108,7 @@ bool zks__litter_reply(struct zks__litter *l, const struct zks__owner *own,
             l->refused = 0;
         } else {
             l->retry_at = zks__after(in->now_ms, ZKS__RETRY_MS);
+            l->refused = refusal(reply->rc);
         }
         return true;
     }

@@ -13,7 +13,8 @@ struct zks__litter {
     uint32_t t_create; /* A create nobody waits for is on its way. */
     uint32_t t_delete; /* A delete is on its way. */
     uint32_t t_list;   /* A listing to find what is left is on its way. */
-    int refused;       /* How the server refused a delete, until it is done; 0 for not. */
+    uint32_t t_sweep;  /* The first delete of what a listing has shown is on its way. */
+    int refused;       /* How the server refuses to list or delete, as long as it does; or 0. */
     bool dirty;        /* Something may be left: look and delete until nothing is. */
     uint64_t retry_at; /* Not before this. */
 };

@@ -712,7 +712,8 @@ static void settle_step(struct zks__rwlock *m, const struct zks__in *in, struct 
         look_at_own(m, in, out);
     }
     zks__litter_work(&m->litter, &own, in, out);
-    if (m->state == ZKS__RWLOCK_STARTING && in->connected && !zks__litter_blocks(&m->litter)) {
+    if (m->state == ZKS__RWLOCK_STARTING && in->connected &&
+        (!zks__litter_blocks(&m->litter) || m->litter.refused != 0)) {
         start(m, in, out);
     }
     if (m->state == ZKS__RWLOCK_IDLE && m->pending && m->litter.refused != 0) {

@@ -218,7 +218,14 @@ static void test_listing_lost_or_refused(void **state)
     f.in.now_ms = zks__litter_deadline(&f.litter);
     work(&f);
     assert_lists(&f.out, 0);
+    assert_int_equal(f.litter.refused, 0);
+    assert_true(reply(&f, f.out.req[0].ticket, ZKS_EACCES, &rc));
+    assert_int_equal(f.litter.refused, ZKS_EACCES);
+    f.in.now_ms = zks__litter_deadline(&f.litter);
+    work(&f);
+    assert_lists(&f.out, 0);
     assert_true(reply(&f, f.out.req[0].ticket, ZKS_ENOENT, &rc)); /* All is gone. */
+    assert_int_equal(f.litter.refused, 0);
     assert_true(zks__litter_none(&f.litter));
 }
 
@@ -275,10 +282,48 @@ static void test_refused_delete_is_tried_again(void **state)
     assert_true(reply(&f, f.out.req[0].ticket, 0, &rc));
     assert_lists(&f.out, 1);
     assert_int_equal(f.litter.refused, ZKS_EACCES);
+    uint32_t listing = f.out.req[1].ticket;
+    assert_true(reply(&f, f.out.req[0].ticket, 0, &rc));
+    assert_int_equal(rc, 0);
+    assert_int_equal(f.litter.refused, 0);
     children(&f, left, 0);
-    assert_true(reply(&f, f.out.req[1].ticket, 0, &rc));
+    assert_true(reply(&f, listing, 0, &rc));
     assert_true(zks__litter_none(&f.litter));
     assert_int_equal(f.litter.refused, 0);
+}
+
+/* What a listing has shown can be refused to be deleted, too. */
+static void test_refused_sweep(void **state)
+{
+    (void)state;
+    struct fixture f;
+    int rc;
+    const char *left[] = {OURS(1), OURS(2)};
+    begin(&f);
+    f.litter.dirty = true;
+    work(&f);
+    uint32_t listing = f.out.req[0].ticket;
+    for (int i = 0; i < 3; i++) {
+        children(&f, left, 2);
+        assert_true(reply(&f, listing, 0, &rc));
+        assert_int_equal(f.out.req[0].kind, ZKS__DELETE);
+        assert_int_equal(f.out.req[1].kind, ZKS__DELETE);
+        listing = f.out.n == 3 ? f.out.req[2].ticket : 0;
+        uint32_t second = f.out.req[1].ticket;
+        assert_true(reply(&f, f.out.req[0].ticket, ZKS_EACCES, &rc));
+        assert_int_equal(rc, 0); /* It is not the delete that an unlock waits for. */
+        assert_int_equal(f.litter.refused, ZKS_EACCES);
+        assert_false(reply(&f, second, 0, &rc));
+        if (listing == 0) {
+            f.in.now_ms = zks__litter_deadline(&f.litter);
+            work(&f);
+            assert_lists(&f.out, 0);
+            listing = f.out.req[0].ticket;
+        }
+    }
+    assert_true(reply(&f, listing, ZKS_ENOENT, &rc));
+    assert_int_equal(f.litter.refused, 0);
+    assert_true(zks__litter_none(&f.litter));
 }
 
 /* What the server says of a delete, and whether that is a refusal. */
@@ -321,6 +366,7 @@ int main(void)
         cmocka_unit_test(test_listing_lost_or_refused),
         cmocka_unit_test(test_unwanted_create),
         cmocka_unit_test(test_refused_delete_is_tried_again),
+        cmocka_unit_test(test_refused_sweep),
         cmocka_unit_test(test_what_is_a_refusal),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
