@@ -9,6 +9,7 @@ CHECK_PRESETS ?= dev clang asan tsan
 CHECK_RUNS ?= build/dev:unit build/clang:unit build/asan:unit build/tsan:unit build/dev:valgrind \
               build/dev:integration build/asan:integration build/tsan:integration
 SOAK_TIMES ?= 10
+SOAK_PRESETS ?= dev asan tsan
 
 werror := -DZKSYNC_WERROR=$(if $(CI),ON,OFF)
 build = cmake --preset $(1) $(werror) >/dev/null && cmake --build --preset $(1) -j $(JOBS)
@@ -48,8 +49,9 @@ install: all
 	@DESTDIR=$(DESTDIR) cmake --install build/release --prefix $(PREFIX)
 
 soak:
-	@$(call build,dev)
-	@tools/run-tests --repeat $(SOAK_TIMES) build/dev
+	@tools/setup check
+	@set -e; for preset in $(SOAK_PRESETS); do $(call build,$$preset); done
+	@tools/run-tests --repeat $(SOAK_TIMES) $(SOAK_PRESETS:%=build/%)
 
 clean:
 	@rm -rf build

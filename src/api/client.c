@@ -12,6 +12,7 @@
 
 #include "api/common.h"
 #include "driver/clock.h"
+#include "driver/deliveries.h"
 
 static const char default_servers[] = "127.0.0.1:2181";
 
@@ -243,7 +244,7 @@ int zks_client_open(const zks_client_options *options, zks_client **client)
     if (client == NULL) {
         return ZKS_EINVAL;
     }
-    if (zks__client_in_callback() && (options == NULL || options->connect_timeout_ms != 0)) {
+    if (zks__in_callback() && (options == NULL || options->connect_timeout_ms != 0)) {
         return ZKS_EDEADLK;
     }
     zks_client *c = create();
@@ -294,11 +295,11 @@ int zks_client_close(zks_client *client)
         free(client);
         return 0;
     }
-    if (zks__client_in_callback()) {
+    if (zks__in_callback()) {
         return ZKS_EDEADLK;
     }
     zks__client_stop(client);
-    zks__client_deliver(client);
+    zks__deliver(client);
     release(client);
     return 0;
 }
@@ -309,18 +310,6 @@ enum zks_client_state zks_client_get_state(zks_client *client)
     enum zks_client_state state = client->state;
     pthread_mutex_unlock(&client->lock);
     return state;
-}
-
-const char *zks_client_state_name(enum zks_client_state state)
-{
-    static const char *const names[] = {[ZKS_CLIENT_CONNECTING] = "connecting",
-                                        [ZKS_CLIENT_CONNECTED] = "connected",
-                                        [ZKS_CLIENT_SUSPENDED] = "suspended",
-                                        [ZKS_CLIENT_LOST] = "lost",
-                                        [ZKS_CLIENT_RECONNECTED] = "reconnected",
-                                        [ZKS_CLIENT_AUTH_FAILED] = "auth-failed",
-                                        [ZKS_CLIENT_CLOSED] = "closed"};
-    return (unsigned)state < sizeof names / sizeof names[0] ? names[state] : "?";
 }
 
 int64_t zks_client_session_id(zks_client *client)
@@ -354,9 +343,9 @@ int zks_client_dispatch(zks_client *client)
     if (client == NULL || client->event_fd < 0) {
         return ZKS_EINVAL;
     }
-    if (zks__client_in_callback()) {
+    if (zks__in_callback()) {
         return ZKS_EDEADLK;
     }
     (void)!read(client->event_fd, &count, sizeof count); /* Before the look, so none is missed. */
-    return zks__client_deliver(client);
+    return zks__deliver(client);
 }

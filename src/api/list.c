@@ -7,6 +7,7 @@
 #include "api/common.h"
 #include "core/name.h"
 #include "driver/clock.h"
+#include "driver/deliveries.h"
 #include "zksync/rwlock.h"
 
 enum { GETS_AT_ONCE = 8 };
@@ -319,7 +320,7 @@ int zks_rwlock_list(zks_client *client, const char *path, int64_t timeout_ms,
         timeout_ms < ZKS_FOREVER) {
         return ZKS_EINVAL;
     }
-    if (zks__client_in_callback()) {
+    if (zks__in_callback()) {
         return ZKS_EDEADLK;
     }
     struct lister *l = calloc(1, sizeof *l + strlen(path) + 1);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The client: the session's states, the driver's thread and its queue, the deliveries. */
+/* The client: what all of the driver shares, the driver's thread and its queue. */
 #ifndef ZKS_DRIVER_CLIENT_H
 #define ZKS_DRIVER_CLIENT_H
 
@@ -86,17 +86,6 @@ void zks__client_stop(struct zks_client *c);
 
 /* zks__client_wake: the driver's thread has something to do. */
 void zks__client_wake(struct zks_client *c);
-
-/* zks__client_deliver: runs the callbacks that are due; returns how many. */
-int zks__client_deliver(struct zks_client *c);
-
-/* zks__client_call: a request of no machine; `done` is called on the driver's thread, which must
- * also be the caller's.  False where it could not be sent. */
-bool zks__client_call(struct zks_client *c, const struct zks__req *req,
-                      void (*done)(struct zks__call *call, void *arg), void *arg);
-
-/* zks__client_in_callback: whether the calling thread runs a callback of any client. */
-bool zks__client_in_callback(void);
 
 void zks__client_log(struct zks_client *c, enum zks_log_level level, const char *format, ...)
     __attribute__((format(printf, 3, 4)));

@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "driver/clock.h"
+#include "driver/deliveries.h"
 
 enum op_state { OP_IDLE, OP_UNDER_WAY, OP_ENDED };
 
@@ -141,7 +142,7 @@ int zks__machine_run(struct zks__machine *m, int what, int64_t timeout_ms)
     if (timeout_ms < ZKS_FOREVER) {
         return ZKS_EINVAL;
     }
-    if (zks__client_in_callback()) {
+    if (zks__in_callback()) {
         return ZKS_EDEADLK;
     }
     zks_op_init(&w.op, wake_waiter, &w);
@@ -179,15 +180,11 @@ void zks__op_end(struct zks_client *c, struct zks_op *op, int result)
     op->zks__state = OP_ENDED; /* A cancel comes too late from now on. */
     pthread_mutex_unlock(&op_lock);
     op->zks__result = result;
-    op->zks__next = NULL;
     if (op->zks__cb == wake_waiter || op->zks__cb == zks__op_ignore) {
         zks__op_deliver(op); /* The library's own: it must not depend on a dispatch. */
-        return;
+    } else {
+        zks__tell_done(c, op);
     }
-    pthread_mutex_lock(&c->lock);
-    *c->last_done_op = op;
-    c->last_done_op = &op->zks__next;
-    pthread_mutex_unlock(&c->lock);
 }
 
 static struct zks__in event(struct zks__machine *m, enum zks__in_kind kind)
@@ -212,34 +209,6 @@ static void count_holding(struct zks__machine *m)
         m->holding = holds;
         m->client->n_holding += holds ? 1 : (unsigned)-1;
     }
-}
-
-static void tell_lost(struct zks__machine *m)
-{
-    struct zks_client *c = m->client;
-    if (m->lost_due || m->free_asked || c->failed == ZKS_ECLOSED) {
-        return;
-    }
-    m->lost_due = true;
-    m->next_lost = NULL;
-    *c->last_lost = m;
-    c->last_lost = &m->next_lost;
-}
-
-static void unlink_lost(struct zks__machine *m)
-{
-    struct zks_client *c = m->client;
-    for (struct zks__machine **at = &c->lost; *at != NULL; at = &(*at)->next_lost) {
-        if (*at == m) {
-            *at = m->next_lost;
-            break;
-        }
-    }
-    c->last_lost = &c->lost;
-    while (*c->last_lost != NULL) {
-        c->last_lost = &(*c->last_lost)->next_lost;
-    }
-    m->lost_due = false;
 }
 
 /* A machine is never woken twice in one pass, so that it cannot keep the others from their turn. */
@@ -285,9 +254,10 @@ static void conclude(struct zks__machine *m, const struct zks__out *out, struct 
     pthread_mutex_lock(&c->lock);
     m->type->publish(m);
     if (out->lost) {
-        tell_lost(m);
+        zks__tell_lost(m);
     } else if (m->lost_due && m->op != NULL) {
-        unlink_lost(m); /* Nobody has dispatched it, but an unlock has said so: no news any more. */
+        zks__untell_lost(
+            m); /* Nobody has dispatched it, but an unlock has said so: no news any more. */
     }
     pthread_mutex_unlock(&c->lock);
     int result = out->result; /* The names in `out` are used up by sending. */
@@ -308,6 +278,13 @@ static void step(struct zks__machine *m, const struct zks__in *in)
         m->op = NULL;
     }
     conclude(m, &out, ended);
+}
+
+static void cancel(struct zks__machine *m)
+{
+    if (m->op != NULL && is_canceled(m->op)) {
+        zks__machine_event(m, ZKS__IN_CANCEL);
+    }
 }
 
 /* A refusal is of this operation alone: the one in hand, if any, goes on. */
@@ -336,7 +313,7 @@ void zks__machine_take(struct zks_op *op)
     }
     conclude(m, &out, out.refuse || out.done ? op : NULL);
     if (m->op == op) {
-        zks__machine_cancel(m); /* It may have been cancelled before it was taken. */
+        cancel(m); /* It may have been cancelled before it was taken. */
     }
 }
 
@@ -344,13 +321,6 @@ void zks__machine_event(struct zks__machine *m, enum zks__in_kind kind)
 {
     struct zks__in in = event(m, kind);
     step(m, &in);
-}
-
-void zks__machine_cancel(struct zks__machine *m)
-{
-    if (m->op != NULL && is_canceled(m->op)) {
-        zks__machine_event(m, ZKS__IN_CANCEL);
-    }
 }
 
 void zks__machine_reply(struct zks__machine *m, struct zks__call *call)
@@ -373,8 +343,7 @@ void zks__machine_watch(struct zks__machine *m, const struct zks__watch *watch)
     step(m, &in);
 }
 
-/* The client cannot go on: whatever waits ends, and whatever is held is lost. */
-void zks__machine_fail(struct zks__machine *m, int result)
+static void fail(struct zks__machine *m, int result)
 {
     struct zks_op *op = m->op;
     m->op = NULL;
@@ -420,7 +389,7 @@ static void unlink_machine(struct zks__machine *m)
     }
 }
 
-bool zks__machine_try_destroy(struct zks__machine *m)
+static bool try_destroy(struct zks__machine *m)
 {
     struct zks_client *c = m->client;
     if (!m->orphan || m->calls > 0 || !m->type->clean(m)) {
@@ -452,10 +421,10 @@ void zks__machine_free(struct zks__machine *m)
     }
     pthread_mutex_lock(&c->lock);
     m->free_asked = true;
-    unlink_lost(m);
+    zks__untell_lost(m);
     m->next_freed = c->freed;
     c->freed = m;
-    if (zks__client_in_callback()) {
+    if (zks__in_callback()) {
         zks__client_wake(c); /* Waiting here could wait for ourselves. */
         pthread_mutex_unlock(&c->lock);
         return;
@@ -469,4 +438,52 @@ void zks__machine_free(struct zks__machine *m)
     pthread_cond_broadcast(&c->changed);
     zks__client_wake(c);
     pthread_mutex_unlock(&c->lock);
+}
+
+/* ---- All machines of a client ---- */
+
+/* The first one, or the one behind another.  The lock is let go in between: other threads only add
+ * in front, and only the driver's takes out. */
+static struct zks__machine *following(struct zks_client *c, const struct zks__machine *m)
+{
+    pthread_mutex_lock(&c->lock);
+    struct zks__machine *next = m != NULL ? m->next : c->machines;
+    pthread_mutex_unlock(&c->lock);
+    return next;
+}
+
+void zks__machines_event(struct zks_client *c, enum zks__in_kind kind)
+{
+    for (struct zks__machine *m = following(c, NULL); m != NULL; m = following(c, m)) {
+        zks__machine_event(m, kind);
+    }
+}
+
+void zks__machines_cancel(struct zks_client *c)
+{
+    for (struct zks__machine *m = following(c, NULL); m != NULL; m = following(c, m)) {
+        cancel(m);
+    }
+}
+
+void zks__machines_fail(struct zks_client *c, int error)
+{
+    pthread_mutex_lock(&c->lock);
+    c->failed = error;
+    pthread_mutex_unlock(&c->lock);
+    for (struct zks__machine *m = following(c, NULL); m != NULL; m = following(c, m)) {
+        fail(m, error);
+    }
+}
+
+void zks__machines_destroy_orphans(struct zks_client *c)
+{
+    struct zks__machine *m = c->n_orphans > 0 ? following(c, NULL) : NULL;
+    while (m != NULL) {
+        struct zks__machine *next = following(c, m);
+        if (try_destroy(m)) {
+            c->n_orphans--;
+        }
+        m = next;
+    }
 }

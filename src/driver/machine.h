@@ -60,10 +60,14 @@ void zks__machine_event(struct zks__machine *m, enum zks__in_kind kind);
 void zks__machine_reply(struct zks__machine *m, struct zks__call *call);
 void zks__machine_watch(struct zks__machine *m, const struct zks__watch *watch);
 void zks__machine_abandon(struct zks__machine *m);
-void zks__machine_cancel(struct zks__machine *m);
-void zks__machine_fail(struct zks__machine *m, int result);
 void zks__machine_close(struct zks__machine *m);
-bool zks__machine_try_destroy(struct zks__machine *m);
+
+/* The same for all machines of a client.  zks__machines_fail: the client cannot go on: whatever waits
+ * ends with the error, and whatever is held is lost. */
+void zks__machines_event(struct zks_client *c, enum zks__in_kind kind);
+void zks__machines_cancel(struct zks_client *c);
+void zks__machines_fail(struct zks_client *c, int error);
+void zks__machines_destroy_orphans(struct zks_client *c);
 
 /* zks__op_after_fork: in a child process. */
 void zks__op_after_fork(void);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "zksync/zksync.h"
+#include "zksync/err.h"
 
 const char *zks_strerror(int error)
 {
@@ -62,9 +62,4 @@ bool zks_err_is_ambiguous(int error)
     default:
         return false;
     }
-}
-
-const char *zks_version(void)
-{
-    return ZKS_VERSION;
 }
