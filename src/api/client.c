@@ -202,39 +202,27 @@ static int take_options(zks_client *c, const zks_client_options *given)
 static zks_client *create(void)
 {
     zks_client *c = calloc(1, sizeof *c);
-    pthread_condattr_t monotonic;
     if (c == NULL) {
         return NULL;
     }
     c->pid = getpid();
     c->event_fd = -1;
-    pthread_condattr_init(&monotonic);
-    pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
     pthread_mutex_init(&c->lock, NULL);
-    pthread_cond_init(&c->work, &monotonic);
-    pthread_cond_init(&c->changed, &monotonic);
-    pthread_condattr_destroy(&monotonic);
+    zks__cond_init(&c->work);
+    zks__cond_init(&c->changed);
     return c;
 }
 
 static int await_connection(zks_client *c)
 {
     int64_t limit = c->options.connect_timeout_ms;
-    struct timespec until;
-    int rc = 0;
-    clock_gettime(CLOCK_MONOTONIC, &until);
-    until.tv_sec += (time_t)(limit / 1000);
-    until.tv_nsec += (long)(limit % 1000) * 1000000;
-    if (until.tv_nsec >= 1000000000) {
-        until.tv_sec++;
-        until.tv_nsec -= 1000000000;
-    }
+    uint64_t until = limit == ZKS_FOREVER ? ZKS__NEVER : zks__after(zks__now_ms(), (uint64_t)limit);
     pthread_mutex_lock(&c->lock);
-    while (rc == 0 && c->open_error == 0 && c->state == ZKS_CLIENT_CONNECTING) {
-        rc = limit == ZKS_FOREVER ? pthread_cond_wait(&c->changed, &c->lock)
-                                  : pthread_cond_timedwait(&c->changed, &c->lock, &until);
+    while (c->open_error == 0 && c->state == ZKS_CLIENT_CONNECTING && zks__now_ms() < until) {
+        zks__cond_wait(&c->changed, &c->lock, until);
     }
-    int error = c->open_error != 0 ? c->open_error : rc != 0 ? ZKS_EDISCONNECTED : 0;
+    bool connecting = c->state == ZKS_CLIENT_CONNECTING;
+    int error = c->open_error != 0 ? c->open_error : connecting ? ZKS_EDISCONNECTED : 0;
     pthread_mutex_unlock(&c->lock);
     return error;
 }

@@ -14,8 +14,6 @@
 #include "driver/machine.h"
 #include "driver/session.h"
 
-enum { DRAIN_MS = 2000 };
-
 void zks__client_log(struct zks_client *c, enum zks_log_level level, const char *format, ...)
 {
     char line[512];
@@ -124,38 +122,12 @@ static void on_time(struct zks_client *c)
     zks__session_on_time(c);
 }
 
-static uint64_t next_time(const struct zks_client *c)
-{
-    uint64_t at = zks__min(zks__timers_next(&c->timers), c->drain_until_ms);
-    return zks__min(at, zks__session_next_time(c));
-}
-
 /* Waits until there is something to do; the lock is held. */
 static void await_work(struct zks_client *c, uint64_t until_ms)
 {
     while (c->first_message == NULL && c->first_op == NULL && c->freed == NULL && !c->canceling &&
-           !c->closing) {
-        uint64_t now = zks__now_ms();
-        if (now >= until_ms) {
-            return;
-        }
-        if (until_ms == ZKS__NEVER) {
-            pthread_cond_wait(&c->work, &c->lock);
-            continue;
-        }
-        struct timespec at;
-        uint64_t ms = until_ms - now;
-        clock_gettime(CLOCK_MONOTONIC, &at);
-        at.tv_sec += (time_t)(ms / 1000);
-        at.tv_nsec += (long)(ms % 1000) * 1000000;
-        if (at.tv_nsec >= 1000000000) {
-            at.tv_sec++;
-            at.tv_nsec -= 1000000000;
-        }
-        pthread_cond_timedwait(&c->work, &c->lock, &at);
-        if (zks__now_ms() >= until_ms) {
-            return;
-        }
+           !c->closing && zks__now_ms() < until_ms) {
+        zks__cond_wait(&c->work, &c->lock, until_ms);
     }
 }
 
@@ -171,7 +143,7 @@ static struct work take_work(struct zks_client *c, bool wait)
 {
     pthread_mutex_lock(&c->lock);
     if (wait) {
-        await_work(c, next_time(c));
+        await_work(c, zks__min(zks__timers_next(&c->timers), zks__session_next_time(c)));
     }
     struct work w = {c->first_message, c->first_op, c->freed, c->canceling, c->closing};
     c->first_message = NULL;
@@ -228,32 +200,16 @@ static void pass(struct zks_client *c, bool wait)
     do_work(c, &w);
 }
 
-/* Answers that have not been read when libzookeeper closes its socket make the system reset the
- * connection, and the server may then drop our request to end the session unread.  So the answers
- * are awaited first, for a while. */
-static void drain(struct zks_client *c, struct zks__handle *h)
-{
-    c->drain_until_ms = zks__after(zks__now_ms(), DRAIN_MS);
-    while (zks__handle_busy(h) && zks__now_ms() < c->drain_until_ms) {
-        pass(c, true);
-    }
-    c->drain_until_ms = ZKS__NEVER;
-}
-
 /* Everything ends: operations first, then the session, then what the handles still have. */
 static void shut_down(struct zks_client *c)
 {
     struct zks__handle *h = c->handle;
-    bool connected = c->connected;
     c->handle = NULL; /* Nothing is sent any more. */
     pthread_mutex_lock(&c->lock);
     c->closing = false; /* It has been seen, and must not keep us from waiting. */
     pthread_mutex_unlock(&c->lock);
     zks__session_over(c);
     zks__machines_fail(c, ZKS_ECLOSED);
-    if (connected) {
-        drain(c, h);
-    }
     if (h != NULL) {
         c->n_closing++;
         zks__handle_close(h);
@@ -312,7 +268,6 @@ int zks__client_start(struct zks_client *c)
     c->last_lost = &c->lost;
     c->epoch = 1;
     c->beat_at_ms = ZKS__NEVER;
-    c->drain_until_ms = ZKS__NEVER;
     c->handle_options = (struct zks__handle_options){.servers = c->servers,
                                                      .timeout_ms = c->options.session_timeout_ms,
                                                      .auth_scheme = c->options.auth_scheme,

@@ -70,7 +70,6 @@ struct zks_client {
     bool told_lost;
     uint64_t now_ms;
     uint64_t open_at_ms; /* When to try again to open a handle. */
-    uint64_t drain_until_ms;
     uint64_t beat_at_ms;
     uint64_t write_at_ms;
     unsigned n_holding; /* Machines that hold something which depends on the lease. */

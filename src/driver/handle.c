@@ -16,6 +16,7 @@
 enum {
     EVENTS = 64,
     LEVELS_MAX = 512,
+    ANSWERS_MS = 2000,     /* How long a close waits for outstanding answers. */
     NO_VERSION = INT32_MAX /* A znode would have to be written two thousand million times. */
 };
 
@@ -34,8 +35,10 @@ struct zks__handle {
     pthread_mutex_t lock;
     bool used[EVENTS]; /* Under the lock. */
     pthread_cond_t event_freed;
+    unsigned outstanding; /* Calls that have not been answered.  Under the lock. */
+    pthread_cond_t all_answered;
 
-    struct zks__call *calls; /* On their way; the driver's thread only. */
+    struct zks__call *calls; /* Until they are freed; the driver's thread only. */
 
     struct zks__watches watches;
 
@@ -175,6 +178,7 @@ static void release(struct zks__handle *h)
 {
     leave_logging(h);
     zks__watches_close(&h->watches);
+    pthread_cond_destroy(&h->all_answered);
     pthread_cond_destroy(&h->event_freed);
     pthread_mutex_destroy(&h->lock);
     free(h->acl);
@@ -190,6 +194,7 @@ int zks__handle_open(const struct zks__handle_options *options, struct zks__hand
     h->options = *options;
     pthread_mutex_init(&h->lock, NULL);
     pthread_cond_init(&h->event_freed, NULL);
+    zks__cond_init(&h->all_answered);
     zks__watches_init(&h->watches);
     int rc = copy_acl(h);
     if (rc != 0) {
@@ -215,9 +220,24 @@ int zks__handle_open(const struct zks__handle_options *options, struct zks__hand
     return 0;
 }
 
+/* Answers that have not been read when libzookeeper closes its socket make the system reset the
+ * connection, and the server may then drop our request to end the session unread.  And libzookeeper
+ * loses the memory of whatever its completion thread has not passed on by then: the event of an
+ * expired session comes before the answers that it leaves.  So they are awaited, for a while. */
+static void await_answers(struct zks__handle *h)
+{
+    uint64_t until = zks__after(zks__now_ms(), ANSWERS_MS);
+    pthread_mutex_lock(&h->lock);
+    while (h->outstanding > 0 && zks__now_ms() < until) {
+        zks__cond_wait(&h->all_answered, &h->lock, until);
+    }
+    pthread_mutex_unlock(&h->lock);
+}
+
 static void *close_thread(void *arg)
 {
     struct zks__handle *h = arg;
+    await_answers(h);
     zookeeper_close(h->zh);
     h->closed = (struct zks__message){.kind = ZKS__MSG_CLOSED, .handle = h};
     post(h, &h->closed);
@@ -242,11 +262,6 @@ void zks__handle_free(struct zks__handle *h, void (*lost_call)(struct zks__call 
         lost_call(h->calls, arg);
     }
     release(h);
-}
-
-bool zks__handle_busy(const struct zks__handle *h)
-{
-    return h->calls != NULL;
 }
 
 int64_t zks__handle_session(struct zks__handle *h)
@@ -319,13 +334,29 @@ static int translate(int rc)
     }
 }
 
+static void answered(struct zks__handle *h)
+{
+    pthread_mutex_lock(&h->lock);
+    if (--h->outstanding == 0) {
+        pthread_cond_signal(&h->all_answered);
+    }
+    pthread_mutex_unlock(&h->lock);
+}
+
+static void post_reply(struct zks__call *call)
+{
+    struct zks__handle *h = call->message.handle; /* The call is the driver's from now on. */
+    post(h, &call->message);
+    answered(h);
+}
+
 static void finish(struct zks__call *call)
 {
     if (atomic_fetch_sub(&call->parts, 1) == 1) {
         if (call->unsynced || atomic_load(&call->unsent)) {
             call->reply.rc = ZKS__UNKNOWN;
         }
-        post(call->message.handle, &call->message);
+        post_reply(call);
     }
 }
 
@@ -657,7 +688,7 @@ static int send_mkpath(struct zks__handle *h, struct zks__call *call, const stru
     }
     if (levels == 0) {
         call->reply.rc = ZKS__UNKNOWN;
-        post(h, &call->message); /* The root itself is missing: see the caller. */
+        post_reply(call); /* The root itself is missing: see the caller. */
         return ZOK;
     }
     int mode = atomic_load(&h->no_containers) ? ZOO_PERSISTENT : ZOO_CONTAINER;
@@ -740,6 +771,9 @@ static void link_call(struct zks__handle *h, struct zks__call *call)
         h->calls->prev_call = call;
     }
     h->calls = call;
+    pthread_mutex_lock(&h->lock);
+    h->outstanding++;
+    pthread_mutex_unlock(&h->lock);
 }
 
 static void unlink_call(struct zks__call *call)
@@ -801,6 +835,7 @@ bool zks__handle_call(struct zks__handle *h, const struct zks__req *req,
     }
     if (!ok || !send_call(h, call, req, path)) {
         zks__call_free(call);
+        answered(h);
         return false;
     }
     return true;

@@ -52,8 +52,9 @@ struct zks__handle_options {
  * failure *handle may be set all the same: it must then be closed. */
 int zks__handle_open(const struct zks__handle_options *options, struct zks__handle **handle);
 
-/* zks__handle_close: ends the session on a thread of its own, since libzookeeper's close can block
- * for seconds; ZKS__MSG_CLOSED comes last of all. */
+/* zks__handle_close: ends the session on a thread of its own, since the answers that are outstanding
+ * are awaited for up to two seconds, and libzookeeper's close can block as long; ZKS__MSG_CLOSED comes
+ * last of all. */
 void zks__handle_close(struct zks__handle *h);
 
 /* zks__handle_free: after ZKS__MSG_CLOSED.  `lost_call` is called for each call that never came
@@ -74,9 +75,6 @@ void zks__event_free(struct zks__message *event);
 
 /* zks__route: which way a request goes; see lease.h. */
 enum zks__route zks__route_of(enum zks__req_kind kind);
-
-/* zks__handle_busy: whether calls are on their way. */
-bool zks__handle_busy(const struct zks__handle *h);
 
 /* zks__log_after_fork: in a child process. */
 void zks__log_after_fork(void);
