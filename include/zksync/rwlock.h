@@ -93,7 +93,8 @@ ZKS_EXPORT int zks_rwlock_unlock(zks_rwlock *lock, int64_t timeout_ms);
  *  ZKS_ELOST      it was lost.
  *  ZKS_ETIMEDOUT, ZKS_ECANCELED: still held; it becomes a reader in the background.  While it is
  *                 on its way zks_rwlock_held() says so already.
- *  ZKS_EACCES, ZKS_ESERVER: refused, still held as a writer.
+ *  ZKS_EACCES, ZKS_ESERVER: refused, still held as a writer; or, where zks_rwlock_held() says that
+ *                 it is held for reading, still in doubt and followed in the background.
  *  ZKS_EDEADLK, ZKS_ECLOSED, ZKS_EFORKED, ZKS_EINVAL
  * Since 0.1. */
 ZKS_EXPORT int zks_rwlock_downgrade(zks_rwlock *lock, int64_t timeout_ms);

@@ -62,10 +62,11 @@ static bool id_valid(const char *id)
 }
 
 /* For each member its path and the round's name, and its name once more in the roster. */
-static bool fits(const char *path, uint32_t n, const char *id)
+static bool fits(const zks_client *client, const char *path, uint32_t n, const char *id)
 {
+    size_t root = strlen(client->servers) - strcspn(client->servers, "/"); /* Goes before paths. */
     size_t name = strlen(id) + ZKS__UUID_LEN + 24;
-    size_t member = strlen(path) + 2 * name + ZKS__UUID_LEN + 32;
+    size_t member = root + strlen(path) + 2 * name + ZKS__UUID_LEN + 32;
     return (size_t)n * member + 4096 < REQUEST_MAX;
 }
 
@@ -102,7 +103,7 @@ int zks_double_barrier_new(zks_client *client, const char *path, uint32_t n, con
                  random[1], random[2]);
         id = made;
     }
-    if (!fits(path, n, id)) {
+    if (!fits(client, path, n, id)) {
         return ZKS_ETOOMANY;
     }
     struct zks_double_barrier *b = calloc(1, sizeof *b);

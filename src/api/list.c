@@ -201,6 +201,9 @@ static void step(struct zks__machine *m, const struct zks__in *in, struct zks__o
     case ZKS__IN_EXPIRED:
     case ZKS__IN_CONNECTED:
         l->epoch = in->epoch;
+        if (in->kind == ZKS__IN_EXPIRED && l->try_only) {
+            finish(l, out, ZKS_EDISCONNECTED);
+        }
         if (l->pending) {
             start(l, in, out);
         }

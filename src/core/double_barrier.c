@@ -345,7 +345,7 @@ static void checked(struct zks__double_barrier *m, const struct zks__in *in, str
         join(m, in, out);
     } else if (reply->stat.version == 0) {
         look(m, in, out);
-    } else if (reply->data_len == ZKS__UUID_LEN) {
+    } else if (reply->data_len == ZKS__UUID_LEN && zks__uuid_valid(reply->data)) {
         inside(m, in, out, reply->data);
     } else {
         back_out(m, in, out, ZKS_ELAYOUT); /* Somebody else has written to it. */
@@ -382,7 +382,9 @@ static void count_in(struct zks__double_barrier *m, const struct zks__in *in, st
     m->clears = 0;
     struct zks__standing s =
         zks__round_standing(reply->children, reply->n_children, m->own, &m->stem);
-    if (s.duplicate) {
+    if (!s.present) {
+        join(m, in, out); /* What bears our uuid there is no znode of ours: that has gone. */
+    } else if (s.duplicate) {
         back_out(m, in, out, ZKS_EEXIST);
     } else if (s.mismatch) {
         back_out(m, in, out, ZKS_EMISMATCH);
@@ -446,6 +448,8 @@ static void opened(struct zks__double_barrier *m, const struct zks__in *in, stru
         enter(m, ZKS__DB_LOOKING);
         if (m->misses++ == 0) {
             ask_look(m, in, out, false);
+        } else if (m->try_only) {
+            back_out(m, in, out, ZKS_EBUSY);
         } else {
             retry_later(m, in);
         }
@@ -565,8 +569,7 @@ static void looked_leaving(struct zks__double_barrier *m, const struct zks__in *
         leave_refused(m, in, out, reply->rc);
         return;
     }
-    if (reply->rc == 0 && m->own_epoch == m->epoch &&
-        zks__listing_made(reply, &m->stem, m->attempt) != NULL) {
+    if (reply->rc == 0 && m->own_epoch == m->epoch && zks__listing_contains(reply, m->own)) {
         if (m->leave_error != 0) {
             leave_refused(m, in, out, m->leave_error);
         } else {
@@ -621,6 +624,7 @@ static void request_enter(struct zks__double_barrier *m, const struct zks__in *i
     }
     m->pending = true;
     m->what = ZKS__DOUBLE_BARRIER_ENTER;
+    m->clears = 0;
     m->deadline = in->request.deadline_ms;
     m->try_only = in->request.deadline_ms <= in->now_ms;
     if (m->state == ZKS__DB_LEAVING || m->state == ZKS__DB_CLOSING) {
@@ -819,6 +823,8 @@ static void expired(struct zks__double_barrier *m, const struct zks__in *in, str
     } else if (m->state == ZKS__DB_LEAVING || m->state == ZKS__DB_CLOSING) {
         if (m->pending && m->what == ZKS__DOUBLE_BARRIER_LEAVE && m->own[0] != '\0') {
             complete(m, out, ZKS_ELOST); /* It may have ended before we wanted to leave. */
+        } else if (m->try_only) {
+            complete(m, out, ZKS_ESESSION); /* A try to enter behind it. */
         }
         leave_ask(m, in, out);
     }

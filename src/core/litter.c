@@ -45,7 +45,7 @@ static void sweep(struct zks__litter *l, const struct zks__owner *own, const str
     unsigned found = 0;
     for (size_t i = 0; i < in->reply.n_children && found < SWEEP_MAX; i++) {
         const char *name = in->reply.children[i];
-        if (!zks__stem_owns(own->stem, name) ||
+        if (strlen(name) > ZKS__NAME_MAX || !zks__stem_owns(own->stem, name) ||
             (own->spare && zks__stem_made(own->stem, own->attempt, name))) {
             continue;
         }
@@ -61,10 +61,9 @@ static void sweep(struct zks__litter *l, const struct zks__owner *own, const str
     }
 }
 
-/* ENOTEMPTY is of the parent, which was to go as well. */
 static int refusal(int rc)
 {
-    return rc == ZKS_ENOENT || rc == ZKS__UNKNOWN || rc == ZKS_ENOTEMPTY ? 0 : rc;
+    return rc == ZKS_ENOENT || rc == ZKS__UNKNOWN ? 0 : rc;
 }
 
 bool zks__litter_reply(struct zks__litter *l, const struct zks__owner *own,
@@ -91,12 +90,15 @@ bool zks__litter_reply(struct zks__litter *l, const struct zks__owner *own,
             l->dirty = true;
             l->retry_at = zks__after(in->now_ms, reply->rc == ZKS__UNKNOWN ? 0 : ZKS__RETRY_MS);
         }
-        l->refused = refusal(reply->rc);
+        /* ENOTEMPTY is of the parent, which was to go as well. */
+        l->refused = reply->rc == ZKS_ENOTEMPTY ? 0 : refusal(reply->rc);
         return true;
     }
     if (reply->ticket == l->t_sweep) {
         l->t_sweep = 0;
-        l->refused = l->dirty ? refusal(reply->rc) : 0;
+        /* No znode of ours has children: it is a stranger's that only bears our mark. */
+        int refused = reply->rc == ZKS_ENOTEMPTY ? ZKS_ELAYOUT : refusal(reply->rc);
+        l->refused = l->dirty ? refused : 0;
         return true;
     }
     if (reply->ticket == l->t_list) {

@@ -58,6 +58,16 @@ bool zks__stem_owns(const struct zks__stem *stem, const char *name)
     return strstr(name, stem->hex) != NULL;
 }
 
+bool zks__uuid_valid(const char *text)
+{
+    for (size_t i = 0; i < ZKS__UUID_LEN; i++) {
+        if (text[i] == '\0' || strchr(hex_digits, text[i]) == NULL) {
+            return false;
+        }
+    }
+    return true;
+}
+
 void zks__uuid(char out[ZKS__UUID_LEN + 1], const struct zks__stem *stem, uint32_t attempt)
 {
     char buf[ZKS__NAME_MAX + 1] = "";

@@ -34,6 +34,9 @@ bool zks__stem_made(const struct zks__stem *stem, uint32_t attempt, const char *
 /* zks__uuid: the 32 hex digits of an attempt. */
 void zks__uuid(char out[ZKS__UUID_LEN + 1], const struct zks__stem *stem, uint32_t attempt);
 
+/* zks__uuid_valid: whether text of ZKS__UUID_LEN bytes, with or without an end mark, is such digits. */
+bool zks__uuid_valid(const char *text);
+
 /* zks__contender_prefix: "_c_<uuid>-read-", to which the server adds the sequence number. */
 void zks__contender_prefix(char out[ZKS__NAME_MAX + 1], const struct zks__stem *stem,
                            uint32_t attempt, enum zks__mode mode);

@@ -12,7 +12,7 @@ bool zks__member_parse(const char *name, struct zks__member *out)
     size_t len = strlen(name);
     uint64_t n = 0;
     uint64_t scale = 1;
-    if (len < SEQ_LEN + 2) {
+    if (len < SEQ_LEN + 2 || len > ZKS__NAME_MAX) {
         return false;
     }
     /* "%010d" takes a byte more for the largest negative numbers. */
@@ -65,7 +65,7 @@ bool zks__roster_parse(const void *data, size_t len, struct zks__roster *out)
     out->round[ZKS__UUID_LEN] = '\0';
     out->names = text + magic + ZKS__UUID_LEN + 1;
     out->len = len - magic - ZKS__UUID_LEN - 1;
-    return memchr(text, '\0', len) == NULL && strchr(out->round, '/') == NULL;
+    return memchr(text, '\0', len) == NULL && zks__uuid_valid(out->round);
 }
 
 static size_t put(char *buf, size_t at, const char *text)

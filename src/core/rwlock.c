@@ -185,6 +185,7 @@ static void settle(struct zks__rwlock *m, const struct zks__in *in, struct zks__
 {
     m->expect = 0;
     m->retry_at = ZKS__NEVER;
+    m->in_doubt = true;
     if (in->connected) {
         struct zks__req *req = ask(m, out, ZKS__CHILDREN, NULL);
         req->sync = true;
@@ -401,6 +402,7 @@ static void confirmed(struct zks__rwlock *m, const struct zks__in *in, struct zk
 static void swap(struct zks__rwlock *m, const struct zks__in *in, struct zks__out *out)
 {
     enter(m, ZKS__RWLOCK_DOWNGRADING);
+    m->in_doubt = false;
     if (!in->connected) {
         return;
     }
@@ -425,11 +427,14 @@ static void downgraded(struct zks__rwlock *m, const struct zks__in *in, struct z
 static void downgrade_reply(struct zks__rwlock *m, const struct zks__in *in, struct zks__out *out)
 {
     const struct zks__reply *reply = &in->reply;
-    bool is_listing = reply->children != NULL;
+    bool is_listing = m->in_doubt;
     if (reply->rc == ZKS__UNKNOWN || (reply->rc == ZKS_EEXIST && !is_listing)) {
         retry_later(m, in);
     } else if (reply->rc == ZKS_ENOENT) {
         lose(m, in, out, true);
+    } else if (reply->rc != 0 && is_listing) {
+        complete(m, out, reply->rc); /* This says nothing of the swap, which is still in doubt. */
+        retry_later(m, in);
     } else if (reply->rc != 0) {
         enter(m, ZKS__RWLOCK_HELD); /* Refused: nothing has changed. */
         m->look_at = in->now_ms;
@@ -716,7 +721,8 @@ static void settle_step(struct zks__rwlock *m, const struct zks__in *in, struct 
         (!zks__litter_blocks(&m->litter) || m->litter.refused != 0)) {
         start(m, in, out);
     }
-    if (m->state == ZKS__RWLOCK_IDLE && m->pending && m->litter.refused != 0) {
+    if (m->state == ZKS__RWLOCK_IDLE && m->pending && m->litter.refused != 0 &&
+        !m->litter.t_delete) {
         complete(m, out, m->litter.refused);
     }
     if (m->state == ZKS__RWLOCK_IDLE && m->pending && !m->t_reset && zks__litter_none(&m->litter)) {

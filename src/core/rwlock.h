@@ -42,7 +42,8 @@ struct zks__rwlock {
 
     bool pending; /* A request is in hand. */
     bool try_only;
-    bool stirred; /* The watch fired while its get was on its way: list again. */
+    bool in_doubt; /* DOWNGRADING: whether the swap was carried out is being found out. */
+    bool stirred;  /* The watch fired while its get was on its way: list again. */
     uint64_t deadline;
 
     bool connected;

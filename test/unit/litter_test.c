@@ -326,6 +326,31 @@ static void test_refused_sweep(void **state)
     assert_true(zks__litter_none(&f.litter));
 }
 
+/* Whose name only bears our mark cannot be ours where it has children, or is longer than any of ours. */
+static void test_strangers_that_bear_our_mark(void **state)
+{
+    (void)state;
+    struct fixture f;
+    int rc;
+    char longer[ZKS__NAME_MAX + 2] = OURS(1);
+    const char *left[] = {longer, OURS(2)};
+    memset(longer + strlen(longer), 'x', sizeof longer - 1 - strlen(longer));
+    begin(&f);
+    f.litter.dirty = true;
+    work(&f);
+    children(&f, left, 2);
+    assert_true(reply(&f, f.out.req[0].ticket, 0, &rc));
+    assert_int_equal(f.out.n, 2);
+    assert_string_equal(f.out.req[0].name, OURS(2));
+    uint32_t listing = f.out.req[1].ticket;
+    assert_true(reply(&f, f.out.req[0].ticket, ZKS_ENOTEMPTY, &rc));
+    assert_int_equal(f.litter.refused, ZKS_ELAYOUT);
+    children(&f, left, 1);
+    assert_true(reply(&f, listing, 0, &rc));
+    assert_true(zks__litter_none(&f.litter));
+    assert_int_equal(f.litter.refused, 0);
+}
+
 /* What the server says of a delete, and whether that is a refusal. */
 static void test_what_is_a_refusal(void **state)
 {
@@ -367,6 +392,7 @@ int main(void)
         cmocka_unit_test(test_unwanted_create),
         cmocka_unit_test(test_refused_delete_is_tried_again),
         cmocka_unit_test(test_refused_sweep),
+        cmocka_unit_test(test_strangers_that_bear_our_mark),
         cmocka_unit_test(test_what_is_a_refusal),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

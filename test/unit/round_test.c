@@ -160,6 +160,9 @@ static void test_malformed_rosters(void **state)
         "zksync-round 2\n" HEX_A "\n",
         "Zksync-round 1\n" HEX_A "\n",
         HEX_A "\n",
+        MAGIC "\taaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa\n",
+        MAGIC "aaaaaaaaaaaaaaa/aaaaaaaaaaaaaaaa\n",
+        MAGIC "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaA\n",
     };
     struct zks__roster r;
     assert_false(zks__roster_parse(NULL, 0, &r));
