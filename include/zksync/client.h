@@ -146,9 +146,11 @@ ZKS_EXPORT uint64_t zks_clock_ms(void);
 ZKS_EXPORT int zks_client_fd(zks_client *client);
 
 /* zks_client_dispatch: delivers what is due on the calling thread and returns how many callbacks it
- * ran.  It never waits.  Only one thread may call it at a time.
+ * ran.  It never waits.  Where another thread is in it already, that one delivers everything and this
+ * one returns 0.
  *  ZKS_EINVAL   the client delivers by itself.
  *  ZKS_EDEADLK  called in a callback.
+ *  ZKS_EFORKED
  * Since 0.1. */
 ZKS_EXPORT int zks_client_dispatch(zks_client *client);
 

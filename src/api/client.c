@@ -213,6 +213,24 @@ static zks_client *create(void)
     return c;
 }
 
+static int name_beat(zks_client *c)
+{
+    uint64_t random;
+    int rc = zks__fill_random(&random, sizeof random);
+    snprintf(c->beat_name, sizeof c->beat_name, "zksync-heartbeat-%016llx",
+             (unsigned long long)random);
+    return rc;
+}
+
+/* What is left to be told is told, while the handles that it is about still know their client. */
+static void end(zks_client *c)
+{
+    zks__client_stop(c);
+    zks__deliver(c);
+    zks__machines_close(c);
+    release(c);
+}
+
 static int await_connection(zks_client *c)
 {
     int64_t limit = c->options.connect_timeout_ms;
@@ -245,6 +263,9 @@ int zks_client_open(const zks_client_options *options, zks_client **client)
         rc = c->event_fd >= 0 ? 0 : ZKS_ESYSTEM;
     }
     if (rc == 0) {
+        rc = name_beat(c);
+    }
+    if (rc == 0) {
         rc = zks__client_start(c);
     }
     if (rc != 0) {
@@ -262,8 +283,7 @@ int zks_client_open(const zks_client_options *options, zks_client **client)
         pthread_mutex_lock(&c->lock);
         c->options.listener = NULL; /* The caller never got to know this client. */
         pthread_mutex_unlock(&c->lock);
-        zks__client_stop(c);
-        release(c);
+        end(c);
         return rc;
     }
     *client = c;
@@ -286,9 +306,7 @@ int zks_client_close(zks_client *client)
     if (zks__in_callback()) {
         return ZKS_EDEADLK;
     }
-    zks__client_stop(client);
-    zks__deliver(client);
-    release(client);
+    end(client);
     return 0;
 }
 
@@ -330,6 +348,9 @@ int zks_client_dispatch(zks_client *client)
     uint64_t count;
     if (client == NULL || client->event_fd < 0) {
         return ZKS_EINVAL;
+    }
+    if (client->pid != getpid()) {
+        return ZKS_EFORKED;
     }
     if (zks__in_callback()) {
         return ZKS_EDEADLK;

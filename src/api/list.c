@@ -316,16 +316,9 @@ static int result(struct lister *l, struct zks_contender **list, size_t *count)
     return 0;
 }
 
-int zks_rwlock_list(zks_client *client, const char *path, int64_t timeout_ms,
-                    struct zks_contender **list, size_t *count)
+static int run(zks_client *client, const char *path, int64_t timeout_ms,
+               struct zks_contender **list, size_t *count)
 {
-    if (client == NULL || list == NULL || count == NULL || !zks__path_valid(path) ||
-        timeout_ms < ZKS_FOREVER) {
-        return ZKS_EINVAL;
-    }
-    if (zks__in_callback()) {
-        return ZKS_EDEADLK;
-    }
     struct lister *l = calloc(1, sizeof *l + strlen(path) + 1);
     if (l == NULL) {
         return ZKS_ENOMEM;
@@ -342,6 +335,24 @@ int zks_rwlock_list(zks_client *client, const char *path, int64_t timeout_ms,
         rc = result(l, list, count);
     }
     zks__machine_free(&l->machine);
+    return rc;
+}
+
+int zks_rwlock_list(zks_client *client, const char *path, int64_t timeout_ms,
+                    struct zks_contender **list, size_t *count)
+{
+    if (client == NULL || list == NULL || count == NULL || !zks__path_valid(path) ||
+        timeout_ms < ZKS_FOREVER) {
+        return ZKS_EINVAL;
+    }
+    if (zks__in_callback()) {
+        return ZKS_EDEADLK;
+    }
+    int rc = zks__client_enter(client);
+    if (rc == 0) {
+        rc = run(client, path, timeout_ms, list, count);
+        zks__client_leave(client);
+    }
     return rc;
 }
 

@@ -150,32 +150,30 @@ int zks_rwlock_wrlock(zks_rwlock *lock, int64_t timeout_ms)
                         : ZKS_EINVAL;
 }
 
-/* An unlock that is not waited for needs no answer of the driver's thread: what it would say is
- * known here.  Whoever asks next is queued behind it. */
+/* What an unlock that is not waited for answers, and whether there is something to do.  The client's
+ * lock is held. */
+static bool admit_unlock(struct zks__machine *m, int *result)
+{
+    struct zks_rwlock *lock = (struct zks_rwlock *)m;
+    bool over = zks__now_ms() >= atomic_load(&m->client->safe_until_ms);
+    *result = lock->unlocking                     ? ZKS_EPERM
+              : lock->pending || m->submitted > 0 ? ZKS_EDEADLK
+              : lock->lost                        ? ZKS_ELOST
+              : lock->held == 0                   ? ZKS_EPERM
+              : over                              ? ZKS_ELOST
+                                                  : 0;
+    bool admitted = *result == 0 || *result == ZKS_ELOST;
+    lock->unlocking |= admitted;
+    return admitted;
+}
+
+/* It needs no answer of the driver's thread: what that would say is known here.  Whoever asks next is
+ * queued behind it. */
 static int unlock_now(zks_rwlock *lock)
 {
-    struct zks_client *c = lock->machine.client;
-    if (c == NULL) {
-        return ZKS_ECLOSED;
-    }
-    if (c->pid != getpid()) {
-        return ZKS_EFORKED;
-    }
-    pthread_mutex_lock(&c->lock);
-    int rc = lock->unlocking                                   ? ZKS_EPERM
-             : lock->pending || lock->machine.submitted > 0    ? ZKS_EDEADLK
-             : lock->lost                                      ? ZKS_ELOST
-             : lock->held == 0                                 ? ZKS_EPERM
-             : zks__now_ms() >= atomic_load(&c->safe_until_ms) ? ZKS_ELOST
-                                                               : 0;
-    bool submit = rc == 0 || rc == ZKS_ELOST;
-    lock->unlocking |= submit;
-    pthread_mutex_unlock(&c->lock);
-    if (submit) {
-        int error = zks__machine_submit(&lock->machine, &lock->unlock_op, ZKS__RWLOCK_UNLOCK, 0);
-        rc = error != 0 ? error : rc;
-    }
-    return rc;
+    int rc = zks__machine_submit_if(&lock->machine, &lock->unlock_op, ZKS__RWLOCK_UNLOCK, 0,
+                                    admit_unlock);
+    return rc == ZKS_EINVAL ? ZKS_EPERM : rc; /* The operation is in use: by another unlock. */
 }
 
 int zks_rwlock_unlock(zks_rwlock *lock, int64_t timeout_ms)

@@ -126,7 +126,7 @@ static void on_time(struct zks_client *c)
 static void await_work(struct zks_client *c, uint64_t until_ms)
 {
     while (c->first_message == NULL && c->first_op == NULL && c->freed == NULL && !c->canceling &&
-           !c->closing && zks__now_ms() < until_ms) {
+           !c->closing && !c->roused && zks__now_ms() < until_ms) {
         zks__cond_wait(&c->work, &c->lock, until_ms);
     }
 }
@@ -151,7 +151,7 @@ static struct work take_work(struct zks_client *c, bool wait)
     c->first_op = NULL;
     c->last_op = &c->first_op;
     c->freed = NULL;
-    c->canceling = false;
+    c->canceling = c->roused = false;
     pthread_mutex_unlock(&c->lock);
     return w;
 }
@@ -200,6 +200,14 @@ static void pass(struct zks_client *c, bool wait)
     do_work(c, &w);
 }
 
+static bool is_used(struct zks_client *c)
+{
+    pthread_mutex_lock(&c->lock);
+    bool used = c->first_op != NULL || c->freed != NULL || c->guests > 0;
+    pthread_mutex_unlock(&c->lock);
+    return used;
+}
+
 /* Everything ends: operations first, then the session, then what the handles still have. */
 static void shut_down(struct zks_client *c)
 {
@@ -217,15 +225,10 @@ static void shut_down(struct zks_client *c)
     while (c->n_closing > 0) {
         pass(c, true);
     }
-    do {
-        pass(c, false);
-    } while (c->first_op != NULL || c->freed != NULL); /* Of callbacks that it has run. */
-    zks__session_state(c, ZKS_CLIENT_CLOSED);
-    while (c->machines != NULL) {
-        struct zks__machine *m = c->machines;
-        c->machines = m->next;
-        zks__machine_close(m);
+    while (is_used(c)) {
+        pass(c, true);
     }
+    zks__session_state(c, ZKS_CLIENT_CLOSED);
     zks__hand_out(c);
 }
 
@@ -279,6 +282,27 @@ int zks__client_start(struct zks_client *c)
                                                      .post = post,
                                                      .arg = c};
     return pthread_create(&c->thread, NULL, run, c) == 0 ? 0 : ZKS_ESYSTEM;
+}
+
+int zks__client_enter(struct zks_client *c)
+{
+    if (c->pid != getpid()) {
+        return ZKS_EFORKED;
+    }
+    pthread_mutex_lock(&c->lock);
+    bool closed = c->failed == ZKS_ECLOSED;
+    c->guests += closed ? 0 : 1;
+    pthread_mutex_unlock(&c->lock);
+    return closed ? ZKS_ECLOSED : 0;
+}
+
+void zks__client_leave(struct zks_client *c)
+{
+    pthread_mutex_lock(&c->lock);
+    c->guests--;
+    c->roused = true;
+    zks__client_wake(c);
+    pthread_mutex_unlock(&c->lock);
 }
 
 void zks__client_stop(struct zks_client *c)

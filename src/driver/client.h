@@ -21,7 +21,8 @@ struct zks_client {
     struct zks_acl *acl;
     char *servers;
     bool has_chroot;
-    char *description; /* What our znodes say, as JSON. */
+    char *description;  /* What our znodes say, as JSON. */
+    char beat_name[40]; /* Of the znode that heartbeats write to, and that does not exist. */
     pid_t pid;
     pthread_t thread;
     int event_fd; /* Readable when something is to be dispatched; -1 where delivery is automatic. */
@@ -49,7 +50,9 @@ struct zks_client {
     bool canceling;
     bool closing;
     struct zks__machine *telling; /* Whose callback runs in a dispatch just now. */
-    bool dispatching;
+    bool delivering;              /* A thread runs callbacks. */
+    unsigned guests;              /* Calls that must end before the client does. */
+    bool roused;                  /* The driver's thread is to look again. */
 
     /* Written by the driver's thread, read by any. */
     _Atomic uint64_t safe_until_ms;
@@ -82,6 +85,11 @@ int zks__client_start(struct zks_client *c);
 
 /* zks__client_stop: ends the session and the thread; every operation has completed then. */
 void zks__client_stop(struct zks_client *c);
+
+/* zks__client_enter, zks__client_leave: around a call of which the client's end is to wait, since it
+ * goes on with the client after its operation has ended.  0, ZKS_EFORKED or ZKS_ECLOSED. */
+int zks__client_enter(struct zks_client *c);
+void zks__client_leave(struct zks_client *c);
 
 /* zks__client_wake: the driver's thread has something to do. */
 void zks__client_wake(struct zks_client *c);

@@ -88,6 +88,8 @@ static bool deliver_one(struct zks_client *c)
         m->type->lost(m);
         pthread_mutex_lock(&c->lock);
         c->telling = NULL;
+        c->roused = true; /* A machine that was freed meanwhile can be destroyed. */
+        zks__client_wake(c);
         pthread_cond_broadcast(&c->changed);
         pthread_mutex_unlock(&c->lock);
         return true;
@@ -102,6 +104,7 @@ static bool deliver_one(struct zks_client *c)
         zks__op_deliver(op);
         return true;
     }
+    c->delivering = false; /* With the same look: what comes from now on is another delivery's. */
     pthread_mutex_unlock(&c->lock);
     return false;
 }
@@ -109,6 +112,13 @@ static bool deliver_one(struct zks_client *c)
 int zks__deliver(struct zks_client *c)
 {
     int count = 0;
+    pthread_mutex_lock(&c->lock);
+    bool delivering = c->delivering;
+    c->delivering = true;
+    pthread_mutex_unlock(&c->lock);
+    if (delivering) {
+        return 0; /* Another thread goes on until nothing is due. */
+    }
     in_callback = true;
     while (deliver_one(c)) {
         count++;

@@ -578,6 +578,9 @@ static int send_multi(struct zks__handle *h, struct zks__call *call, const zoo_o
     }
     call->results = results;
     call->n_results = n;
+    if (is_unrecoverable(h->zh) != ZOK) {
+        return ZINVALIDSTATE; /* zoo_amulti() would free memory that it has not allocated. */
+    }
     return zoo_amulti(h->zh, n, ops, results, on_void, call);
 }
 

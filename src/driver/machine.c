@@ -61,7 +61,7 @@ void zks_op_cancel(zks_op *op)
         return;
     }
     pthread_mutex_lock(&op_lock);
-    if (op->zks__state == OP_UNDER_WAY && !op->zks__cancel) {
+    if (op->zks__state == OP_UNDER_WAY && !op->zks__cancel && op->zks__client->pid == getpid()) {
         struct zks_client *c = op->zks__client;
         op->zks__cancel = true;
         pthread_mutex_lock(&c->lock);
@@ -99,7 +99,22 @@ int zks__machine_attach(struct zks__machine *m, const struct zks__machine_type *
     return 0;
 }
 
+/* The operation is its owner's again. */
+static void withdraw(struct zks_op *op)
+{
+    pthread_mutex_lock(&op_lock);
+    op->zks__state = OP_IDLE;
+    op->zks__client = NULL;
+    pthread_mutex_unlock(&op_lock);
+}
+
 int zks__machine_submit(struct zks__machine *m, struct zks_op *op, int what, int64_t timeout_ms)
+{
+    return zks__machine_submit_if(m, op, what, timeout_ms, NULL);
+}
+
+int zks__machine_submit_if(struct zks__machine *m, struct zks_op *op, int what, int64_t timeout_ms,
+                           bool (*admit)(struct zks__machine *m, int *result))
 {
     struct zks_client *c = m->client;
     if (timeout_ms < ZKS_FOREVER || op == NULL || op->zks__cb == NULL) {
@@ -128,12 +143,20 @@ int zks__machine_submit(struct zks__machine *m, struct zks_op *op, int what, int
                                ? ZKS__NEVER
                                : zks__after(zks__now_ms(), (uint64_t)timeout_ms);
     pthread_mutex_lock(&c->lock);
-    *c->last_op = op;
-    c->last_op = &op->zks__next;
-    m->submitted++;
+    int result = c->failed == ZKS_ECLOSED ? ZKS_ECLOSED : 0;
+    bool admitted = result == 0 && (admit == NULL || admit(m, &result));
+    if (admitted) {
+        *c->last_op = op;
+        c->last_op = &op->zks__next;
+        m->submitted++;
+    }
     pthread_mutex_unlock(&c->lock);
-    zks__client_wake(c); /* Without the lock, which the woken thread wants at once. */
-    return 0;
+    if (admitted) {
+        zks__client_wake(c); /* Without the lock, which the woken thread wants at once. */
+    } else {
+        withdraw(op);
+    }
+    return result;
 }
 
 int zks__machine_run(struct zks__machine *m, int what, int64_t timeout_ms)
@@ -167,10 +190,7 @@ void zks__op_deliver(struct zks_op *op)
     zks_op_cb cb = op->zks__cb;
     void *arg = op->zks__arg;
     int result = op->zks__result;
-    pthread_mutex_lock(&op_lock);
-    op->zks__state = OP_IDLE;
-    op->zks__client = NULL;
-    pthread_mutex_unlock(&op_lock);
+    withdraw(op);
     cb(op, result, arg);
 }
 
@@ -366,17 +386,6 @@ void zks__machine_abandon(struct zks__machine *m)
     zks__machine_event(m, ZKS__IN_ABANDON);
 }
 
-/* The client is closed: nothing of it may be used from now on. */
-void zks__machine_close(struct zks__machine *m)
-{
-    zks__timer_set(&m->client->timers, &m->timer, ZKS__NEVER);
-    zks__unsubscribe(&m->subscriptions);
-    m->client = NULL;
-    if (m->orphan) {
-        m->type->destroy(m);
-    }
-}
-
 static void unlink_machine(struct zks__machine *m)
 {
     if (m->prev != NULL) {
@@ -396,9 +405,9 @@ static bool try_destroy(struct zks__machine *m)
         return false;
     }
     pthread_mutex_lock(&c->lock);
-    if (m->free_waits) {
+    if (m->free_waits || c->telling == m) {
         pthread_mutex_unlock(&c->lock);
-        return false; /* Its owner is still looking at it. */
+        return false; /* Its owner is still looking at it, or told of its loss just now. */
     }
     unlink_machine(m);
     pthread_mutex_unlock(&c->lock);
@@ -473,6 +482,19 @@ void zks__machines_fail(struct zks_client *c, int error)
     pthread_mutex_unlock(&c->lock);
     for (struct zks__machine *m = following(c, NULL); m != NULL; m = following(c, m)) {
         fail(m, error);
+    }
+}
+
+void zks__machines_close(struct zks_client *c)
+{
+    while (c->machines != NULL) {
+        struct zks__machine *m = c->machines;
+        c->machines = m->next;
+        zks__unsubscribe(&m->subscriptions);
+        m->client = NULL;
+        if (m->orphan || m->free_asked) {
+            m->type->destroy(m);
+        }
     }
 }
 

@@ -51,6 +51,11 @@ void zks__machine_free(struct zks__machine *m);
 /* zks__machine_submit: starts an operation of the caller's. */
 int zks__machine_submit(struct zks__machine *m, struct zks_op *op, int what, int64_t timeout_ms);
 
+/* zks__machine_submit_if: the same where `admit` allows it, which is called with the client's lock
+ * held; `*result`, 0 at first, is what is returned in either case. */
+int zks__machine_submit_if(struct zks__machine *m, struct zks_op *op, int what, int64_t timeout_ms,
+                           bool (*admit)(struct zks__machine *m, int *result));
+
 /* zks__machine_run: starts an operation and waits for it. */
 int zks__machine_run(struct zks__machine *m, int what, int64_t timeout_ms);
 
@@ -60,7 +65,6 @@ void zks__machine_event(struct zks__machine *m, enum zks__in_kind kind);
 void zks__machine_reply(struct zks__machine *m, struct zks__call *call);
 void zks__machine_watch(struct zks__machine *m, const struct zks__watch *watch);
 void zks__machine_abandon(struct zks__machine *m);
-void zks__machine_close(struct zks__machine *m);
 
 /* The same for all machines of a client.  zks__machines_fail: the client cannot go on: whatever waits
  * ends with the error, and whatever is held is lost. */
@@ -68,6 +72,10 @@ void zks__machines_event(struct zks_client *c, enum zks__in_kind kind);
 void zks__machines_cancel(struct zks_client *c);
 void zks__machines_fail(struct zks_client *c, int error);
 void zks__machines_destroy_orphans(struct zks_client *c);
+
+/* zks__machines_close: the driver's thread has ended, and nothing of the client may be used from now
+ * on. */
+void zks__machines_close(struct zks_client *c);
 
 /* zks__op_after_fork: in a child process. */
 void zks__op_after_fork(void);

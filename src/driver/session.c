@@ -116,14 +116,14 @@ static void ignore_reply(struct zks__call *call, void *arg)
 }
 
 /* Keeps the lease up: see lease.h.  The write is of a znode that does not exist, which the leader
- * answers without looking at any access control list, and a quorum notes the refusal.  It is no
+ * answers without looking at any access control list, and a quorum notes the refusal.  Its name is a
+ * random one, so that nobody can create it and forbid us to write to it.  It is no
  * multi, of which libzookeeper loses some memory whenever a connection breaks before the answer. */
 static void beat(struct zks_client *c)
 {
     bool write = c->n_holding > 0 && c->now_ms >= c->write_at_ms;
-    const struct zks__req req = {.kind = write ? ZKS__BEAT : ZKS__SYNC,
-                                 .dir = "/",
-                                 .name = write ? "zksync-heartbeat" : NULL};
+    const struct zks__req req = {
+        .kind = write ? ZKS__BEAT : ZKS__SYNC, .dir = "/", .name = write ? c->beat_name : NULL};
     c->beat_at_ms = zks__after(c->now_ms, zks__lease_beat_ms(&c->lease));
     if (write) {
         c->write_at_ms = zks__after(c->now_ms, zks__lease_write_ms(&c->lease));
@@ -180,14 +180,20 @@ void zks__session_over(struct zks_client *c)
     atomic_store(&c->session, 0);
 }
 
+/* Once for each session; one from which no answer ever came was never said to be there. */
+static void tell_lost(struct zks_client *c)
+{
+    if (!c->told_lost && c->was_connected) {
+        zks__session_state(c, ZKS_CLIENT_LOST);
+    }
+    c->told_lost = true;
+}
+
 void zks__session_expired(struct zks_client *c)
 {
     zks__session_over(c);
     close_handle(c);
-    if (!c->told_lost) {
-        c->told_lost = true;
-        zks__session_state(c, ZKS_CLIENT_LOST);
-    }
+    tell_lost(c);
     zks__machines_event(c, ZKS__IN_EXPIRED);
     c->open_at_ms = c->now_ms;
 }
@@ -250,8 +256,7 @@ void zks__session_on_time(struct zks_client *c)
     }
     if (!c->connected && c->lease.valid && !c->told_lost &&
         c->now_ms >= zks__lease_heard_until(&c->lease)) {
-        c->told_lost = true;
-        zks__session_state(c, ZKS_CLIENT_LOST);
+        tell_lost(c);
     }
 }
 
