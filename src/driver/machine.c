@@ -149,11 +149,10 @@ int zks__machine_submit_if(struct zks__machine *m, struct zks_op *op, int what, 
         *c->last_op = op;
         c->last_op = &op->zks__next;
         m->submitted++;
+        zks__client_wake(c); /* Under the lock: once it is let go the client may come to its end. */
     }
     pthread_mutex_unlock(&c->lock);
-    if (admitted) {
-        zks__client_wake(c); /* Without the lock, which the woken thread wants at once. */
-    } else {
+    if (!admitted) {
         withdraw(op);
     }
     return result;
