@@ -34,6 +34,27 @@ def say(text):
     print(f"ensemble: {text}", file=sys.stderr, flush=True)
 
 
+# Held for as long as this process lives: see reserve().
+_reservations = []
+
+
+def reserve(port):
+    """Whether the port is ours against other programs like this one.
+
+    A port that nobody listens at is not free for all that: an ensemble's server listens at its
+    quorum port only while it leads, and at none while it is killed. So each port is reserved by a
+    socket of that name, which leaves no file and goes with its process.
+    """
+    mark = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+    try:
+        mark.bind(f"\0zksync-port-{port}")
+    except OSError:
+        mark.close()
+        return False
+    _reservations.append(mark)
+    return True
+
+
 def free_ports(count):
     """Free ports below the range from which the kernel takes ports for outgoing connections.
 
@@ -46,6 +67,8 @@ def free_ports(count):
     candidates = range(10240, low) if low > 12000 else range(61000, 65500)
     found = []
     for port in random.sample(candidates, len(candidates)):
+        if not reserve(port):
+            continue
         with socket.socket() as probe:
             try:
                 probe.bind(("127.0.0.1", port))
