@@ -128,7 +128,8 @@ static void test_all_participants_are_killed(void **state)
     for (size_t i = 0; i < SIDES; i++) {
         child_await_inside(&child[i]);
     }
-    size_t inside = rawzk_count_children(it->raw, it->path);
+    const size_t inside = 1 + SIDES; /* With `ready`. */
+    rawzk_await_children(it->raw, it->path, inside, IT_LIMIT_MS);
     for (size_t i = 0; i < SIDES; i++) {
         child_kill(&child[i]);
     }

@@ -61,7 +61,8 @@ static void test_cut_for_good_while_leaving(void **state)
         struct side s[SIDES];
         open_all(s, it, SIDES, SIDES);
         enter_all(s, 0, SIDES);
-        size_t inside = rawzk_count_children(it->raw, it->path);
+        const size_t inside = 1 + SIDES; /* With `ready`. */
+        rawzk_await_children(it->raw, it->path, inside, IT_LIMIT_MS);
         /* With the delete done, and without. */
         (kind == 0 ? frameproxy_swallow_reply
                    : frameproxy_swallow_request)(s[0].proxy, FRAME_DELETE, it->path, 1);
@@ -247,7 +248,8 @@ static void lose(struct it *it, const struct loss *loss, bool request)
         begin_enter(&s[1]);
     }
     wait_all(s, 0, 2);
-    size_t inside = rawzk_count_children(it->raw, it->path);
+    const size_t inside = 3; /* `ready` and the two. */
+    rawzk_await_children(it->raw, it->path, inside, IT_LIMIT_MS);
     if (loss->phase == LEAVE_LAST) {
         begin_leave(&s[1]);
         rawzk_await_children(it->raw, it->path, inside - 1, IT_LIMIT_MS);

@@ -523,7 +523,8 @@ static void test_whoever_comes_while_a_round_ends_waits_for_the_next(void **stat
     struct crowd c;
     crowd_open(&c, it, 4, 2);
     enter_all(&c, 0, 2);
-    size_t inside = rawzk_count_children(it->raw, it->path);
+    const size_t inside = 1 + 2; /* With `ready`. */
+    rawzk_await_children(it->raw, it->path, inside, IT_LIMIT_MS);
     it_ok(zks_double_barrier_leave_op(c.barrier[0], ZKS_FOREVER, &c.op[0].op));
     rawzk_await_children(it->raw, it->path, inside - 1, IT_LIMIT_MS);
     begin_waiting(&c, it, 2, inside);
