@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "driver/session.h"
 
-#include <stdlib.h>
-
 #include "driver/clock.h"
 #include "driver/deliveries.h"
 #include "driver/machine.h"
