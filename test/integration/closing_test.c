@@ -96,11 +96,8 @@ static void with_losses_to_be_told(void **state)
     for (unsigned listener_frees = 0; listener_frees < 2; listener_frees++) {
         struct pair pair = {.listener_frees = listener_frees};
         zks_client *client = NULL;
-        zks_client_options options = ZKS_CLIENT_OPTIONS_INIT;
+        zks_client_options options = it_options(NULL, IT_SESSION_MS);
         zks_rwlock_options how = ZKS_RWLOCK_OPTIONS_INIT;
-        options.servers = ens_servers();
-        options.session_timeout_ms = IT_SESSION_MS;
-        options.connect_timeout_ms = IT_LIMIT_MS;
         options.manual_dispatch = true;
         options.listener = on_state;
         options.listener_arg = &pair;

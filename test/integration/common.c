@@ -92,12 +92,18 @@ zks_client *it_open_with(const zks_client_options *options)
     return client;
 }
 
-zks_client *it_open(const char *servers, uint32_t session_timeout_ms)
+zks_client_options it_options(const char *servers, uint32_t session_timeout_ms)
 {
     zks_client_options options = ZKS_CLIENT_OPTIONS_INIT;
     options.servers = servers != NULL ? servers : ens_servers();
     options.session_timeout_ms = session_timeout_ms ? session_timeout_ms : DEFAULT_SESSION_MS;
     options.connect_timeout_ms = IT_LIMIT_MS;
+    return options;
+}
+
+zks_client *it_open(const char *servers, uint32_t session_timeout_ms)
+{
+    const zks_client_options options = it_options(servers, session_timeout_ms);
     return it_open_with(&options);
 }
 

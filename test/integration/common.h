@@ -54,8 +54,9 @@ char *it_child(const struct it *it, const char *name);
 void it_need_proxy(void);
 void it_need_kill(void);
 
-/* it_open: opens a client or fails the test; NULL means ens_servers(), 0 a session timeout that
- * no test outlives by accident (30 s). */
+/* it_options: NULL means ens_servers(), 0 a session timeout that no test outlives by accident (30 s).
+ * it_open: opens a client with them, or fails the test. */
+zks_client_options it_options(const char *servers, uint32_t session_timeout_ms);
 zks_client *it_open(const char *servers, uint32_t session_timeout_ms);
 zks_client *it_open_with(const zks_client_options *options);
 

@@ -15,10 +15,7 @@ static void open_party(struct party *p, const char *servers, uint32_t session_ti
     memset(p, 0, sizeof *p);
     it_op_init(&p->op);
     it_states_init(&p->states);
-    zks_client_options options = ZKS_CLIENT_OPTIONS_INIT;
-    options.servers = servers != NULL ? servers : ens_servers();
-    options.session_timeout_ms = session_timeout_ms ? session_timeout_ms : 30000;
-    options.connect_timeout_ms = IT_LIMIT_MS;
+    zks_client_options options = it_options(servers, session_timeout_ms);
     options.listener = it_states_listener;
     options.listener_arg = &p->states;
     p->client = it_open_with(&options);

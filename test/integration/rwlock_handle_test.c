@@ -133,10 +133,7 @@ static void manual_dispatch_in_both_modes(void **state)
     struct party other;
     struct it_op op;
     zks_client *client = NULL;
-    zks_client_options options = ZKS_CLIENT_OPTIONS_INIT;
-    options.servers = ens_servers();
-    options.session_timeout_ms = 30000;
-    options.connect_timeout_ms = IT_LIMIT_MS;
+    zks_client_options options = it_options(NULL, 0);
     options.manual_dispatch = true;
     it_ok(zks_client_open(&options, &client));
     assert_true(zks_client_fd(client) >= 0);
@@ -178,11 +175,8 @@ static void a_loss_is_not_told_of_the_next_holding(void **state)
     unsigned lost = 0;
     zks_client *client = NULL;
     zks_rwlock *lock = NULL;
-    zks_client_options options = ZKS_CLIENT_OPTIONS_INIT;
+    zks_client_options options = it_options(NULL, IT_SESSION_MS);
     zks_rwlock_options how = ZKS_RWLOCK_OPTIONS_INIT;
-    options.servers = ens_servers();
-    options.session_timeout_ms = IT_SESSION_MS;
-    options.connect_timeout_ms = IT_LIMIT_MS;
     options.manual_dispatch = true;
     how.lost = count_lost;
     how.lost_arg = &lost;
