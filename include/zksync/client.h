@@ -17,7 +17,7 @@ extern "C" {
 typedef struct zks_client zks_client;
 
 enum zks_client_state {
-    ZKS_CLIENT_CONNECTING = 0, /* Not connected yet. */
+    ZKS_CLIENT_CONNECTING = 0, /* No server has answered yet. */
     ZKS_CLIENT_CONNECTED,      /* For the first time. */
     ZKS_CLIENT_SUSPENDED,      /* Cut off.  What is held stays held until its safe_until. */
     ZKS_CLIENT_LOST,           /* The session ended, or has to be taken for ended. */

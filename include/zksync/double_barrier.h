@@ -50,6 +50,9 @@ ZKS_EXPORT void zks_double_barrier_free(zks_double_barrier *barrier);
  *  ZKS_EDISCONNECTED, ZKS_ESESSION (0 ms), ZKS_ELAYOUT (there is something else at `path`),
  *  ZKS_EACCES, ZKS_EEPHEMERAL, ZKS_ENOCHROOT, ZKS_ESERVER, ZKS_EAUTH, ZKS_EFORKED, ZKS_EINVAL
  *                                                                          Not entered.
+ * Where the servers refuse to remove our znode (ZKS_EACCES, ZKS_ESERVER) it stays until it can be
+ * removed or our session ends, and the others may begin a round with it.
+ *
  * Whoever comes while an earlier round is still leaving waits for the next one.  A participant whose
  * session expires while it waits queues again; it does not get to know of a round that has begun
  * and ended with it meanwhile.

@@ -79,7 +79,9 @@ ZKS_EXPORT int zks_rwlock_wrlock(zks_rwlock *lock, int64_t timeout_ms);
  *  ZKS_ELOST      it had been lost before; this call acknowledges that.
  *  ZKS_EPERM      this handle does not hold it.  (Nothing has changed.)
  *  ZKS_ETIMEDOUT, ZKS_ECLOSED: the servers have not confirmed it yet.
- *  ZKS_EACCES     the access control list forbids it for now; it is tried again and again.
+ *  ZKS_EACCES, ZKS_ESERVER, ZKS_ELAYOUT: the servers refuse it for now, or refuse to remove what an
+ *                 earlier attempt has left; it is tried again and again.
+ *  ZKS_EAUTH      the client's credentials were refused; the session is over, and the lock with it.
  *  ZKS_EDEADLK    an operation is under way on this handle, or this is a callback (with 0 ms it is
  *                 allowed in a callback).  (Nothing has changed.)
  *  ZKS_EFORKED, ZKS_EINVAL
