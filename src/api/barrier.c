@@ -74,7 +74,7 @@ static int init(struct zks_barrier *b, zks_client *client, const char *path)
 
 int zks_barrier_new(zks_client *client, const char *path, zks_barrier **barrier)
 {
-    if (client == NULL || barrier == NULL || !zks__path_valid(path)) {
+    if (client == NULL || barrier == NULL || !zks__dir_valid(path)) {
         return ZKS_EINVAL;
     }
     struct zks_barrier *b = calloc(1, sizeof *b);

@@ -104,7 +104,7 @@ static int parse_servers(zks_client *c)
         }
     }
     c->has_chroot = strcmp(root, "") != 0 && strcmp(root, "/") != 0;
-    if (c->has_chroot && (!zks__path_valid(root) || strchr(root, ',') != NULL)) {
+    if (c->has_chroot && (!zks__dir_valid(root) || strchr(root, ',') != NULL)) {
         return invalid(c, "the root in the list of servers", text);
     }
     bool pad = total % 2 == 0 && odd != NULL;

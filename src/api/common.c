@@ -10,61 +10,11 @@
 #include <sys/random.h>
 #include <unistd.h>
 
-/* The server refuses these code points in paths, so that every tool can show them: control
- * characters, surrogates, the private use area and the last block of the basic plane. */
-static bool char_valid(unsigned long c)
-{
-    return !(c <= 0x1f || (c >= 0x7f && c <= 0x9f) || (c >= 0xd800 && c <= 0xf8ff) ||
-             (c >= 0xfff0 && c <= 0xffff));
-}
+#include "core/path.h"
 
-/* The next UTF-8 character, or 0 where the bytes are none.  Characters of four bytes count as none:
- * the server sees them as surrogates. */
-static unsigned long next_char(const unsigned char **at)
+bool zks__dir_valid(const char *path)
 {
-    const unsigned char *s = *at;
-    int more = s[0] < 0x80                   ? 0
-               : s[0] >= 0xc2 && s[0] < 0xe0 ? 1
-               : s[0] >= 0xe0 && s[0] < 0xf0 ? 2
-                                             : -1;
-    if (more < 0) {
-        return 0;
-    }
-    unsigned long c = more == 0 ? s[0] : s[0] & (0x3fu >> more);
-    for (int i = 1; i <= more; i++) {
-        if ((s[i] & 0xc0) != 0x80) {
-            return 0;
-        }
-        c = c << 6 | (s[i] & 0x3f);
-    }
-    *at = s + more + 1;
-    return more == 2 && c < 0x800 ? 0 : c;
-}
-
-static bool segment_valid(const char *from, size_t len)
-{
-    return len > 0 && !(len == 1 && from[0] == '.') &&
-           !(len == 2 && from[0] == '.' && from[1] == '.');
-}
-
-bool zks__path_valid(const char *path)
-{
-    if (path == NULL || path[0] != '/' || strlen(path) > ZKS__PATH_MAX) {
-        return false;
-    }
-    for (const unsigned char *at = (const unsigned char *)path; *at != '\0';) {
-        if (!char_valid(next_char(&at))) {
-            return false;
-        }
-    }
-    for (const char *from = path + 1;; from = strchr(from, '/') + 1) {
-        if (!segment_valid(from, strcspn(from, "/"))) {
-            return false;
-        }
-        if (strchr(from, '/') == NULL) {
-            return true;
-        }
-    }
+    return path != NULL && strlen(path) <= ZKS__PATH_MAX && zks__path_valid(path);
 }
 
 int zks__fill_random(void *buf, size_t size)

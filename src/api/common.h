@@ -5,9 +5,8 @@
 #include "core/name.h"
 #include "driver/machine.h"
 
-/* zks__path_valid: whether ZooKeeper takes the path and it can be a primitive's: "/a/b", not "/".
- */
-bool zks__path_valid(const char *path);
+/* zks__dir_valid: whether the path, which may be NULL, can be a primitive's: "/a/b", not "/". */
+bool zks__dir_valid(const char *path);
 
 /* zks__fill_random: 0 or ZKS_ESYSTEM. */
 int zks__fill_random(void *buf, size_t size);

@@ -58,7 +58,7 @@ static bool id_valid(const char *id)
         return false;
     }
     strcpy(path + 2, id); /* Behind a letter, since "." alone may not be a name but "a." may. */
-    return zks__path_valid(path);
+    return zks__dir_valid(path);
 }
 
 /* For each member its path and the round's name, and its name once more in the roster. */
@@ -88,7 +88,7 @@ int zks_double_barrier_new(zks_client *client, const char *path, uint32_t n, con
 {
     unsigned char random[ZKS__STEM_LEN / 2];
     char made[ZKS__ID_MAX + 1];
-    if (client == NULL || barrier == NULL || !zks__path_valid(path) || n < 1 || n > ZKS__N_MAX ||
+    if (client == NULL || barrier == NULL || !zks__dir_valid(path) || n < 1 || n > ZKS__N_MAX ||
         (id != NULL && !id_valid(id))) {
         return ZKS_EINVAL;
     }

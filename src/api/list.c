@@ -341,7 +341,7 @@ static int run(zks_client *client, const char *path, int64_t timeout_ms,
 int zks_rwlock_list(zks_client *client, const char *path, int64_t timeout_ms,
                     struct zks_contender **list, size_t *count)
 {
-    if (client == NULL || list == NULL || count == NULL || !zks__path_valid(path) ||
+    if (client == NULL || list == NULL || count == NULL || !zks__dir_valid(path) ||
         timeout_ms < ZKS_FOREVER) {
         return ZKS_EINVAL;
     }

@@ -101,7 +101,7 @@ int zks_rwlock_new(zks_client *client, const char *path, const zks_rwlock_option
     static const zks_rwlock_options defaults = ZKS_RWLOCK_OPTIONS_INIT;
     unsigned char random[ZKS__STEM_LEN / 2];
     struct zks__stem stem;
-    if (client == NULL || lock == NULL || !zks__path_valid(path) ||
+    if (client == NULL || lock == NULL || !zks__dir_valid(path) ||
         (options != NULL &&
          (options->size < sizeof options->size || options->size > sizeof defaults))) {
         return ZKS_EINVAL;

@@ -29,7 +29,7 @@ static void test_valid(void **state)
     };
     for (size_t i = 0; i < COUNT(paths); i++) {
         print_message("# %zu\n", i);
-        assert_true(zks__path_valid(paths[i]));
+        assert_true(zks__dir_valid(paths[i]));
     }
 }
 
@@ -67,10 +67,10 @@ static void test_not_valid(void **state)
         "/\xef\xbf\xb0", /* U+FFF0 */
         "/\xef\xbf\xbf",
     };
-    assert_false(zks__path_valid(NULL));
+    assert_false(zks__dir_valid(NULL));
     for (size_t i = 0; i < COUNT(paths); i++) {
         print_message("# %zu\n", i);
-        assert_false(zks__path_valid(paths[i]));
+        assert_false(zks__dir_valid(paths[i]));
     }
 }
 
@@ -94,7 +94,7 @@ static void test_not_utf8(void **state)
     };
     for (size_t i = 0; i < COUNT(paths); i++) {
         print_message("# %zu\n", i);
-        assert_false(zks__path_valid(paths[i]));
+        assert_false(zks__dir_valid(paths[i]));
     }
 }
 
@@ -102,9 +102,9 @@ static void test_not_utf8(void **state)
 static void test_beyond_the_basic_plane(void **state)
 {
     (void)state;
-    assert_false(zks__path_valid("/\xf0\x9f\x98\x80"));
-    assert_false(zks__path_valid("/\xf0\x90\x80\x80"));
-    assert_false(zks__path_valid("/\xf7\xbf\xbf\xbf"));
+    assert_false(zks__dir_valid("/\xf0\x9f\x98\x80"));
+    assert_false(zks__dir_valid("/\xf0\x90\x80\x80"));
+    assert_false(zks__dir_valid("/\xf7\xbf\xbf\xbf"));
 }
 
 static void test_length(void **state)
@@ -114,10 +114,10 @@ static void test_length(void **state)
     memset(path, 'a', sizeof path);
     path[0] = '/';
     path[ZKS__PATH_MAX] = '\0';
-    assert_true(zks__path_valid(path));
+    assert_true(zks__dir_valid(path));
     path[ZKS__PATH_MAX] = 'a';
     path[ZKS__PATH_MAX + 1] = '\0';
-    assert_false(zks__path_valid(path));
+    assert_false(zks__dir_valid(path));
 }
 
 int main(void)

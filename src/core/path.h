@@ -1,0 +1,12 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Which paths ZooKeeper takes. */
+#ifndef ZKS_CORE_PATH_H
+#define ZKS_CORE_PATH_H
+
+#include <stdbool.h>
+
+/* zks__path_valid: whether ZooKeeper takes the path for a znode other than the root: "/a/b".  No
+ * length is too long here. */
+bool zks__path_valid(const char *path);
+
+#endif
