@@ -1,0 +1,267 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "acl.h"
+
+#include <string.h>
+
+#include "code.h"
+
+bool zks__acls_init(struct zks__acls *acls, const struct zks__mem *mem)
+{
+    return zks__map_init(&acls->lists, mem);
+}
+
+void zks__acls_close(struct zks__acls *acls)
+{
+    size_t bucket = 0;
+    for (struct zks__link *l = zks__map_take(&acls->lists, &bucket); l != NULL;
+         l = zks__map_take(&acls->lists, &bucket)) {
+        zks__mem_free(acls->lists.mem, l);
+    }
+    zks__map_close(&acls->lists);
+}
+
+static bool same_id(const struct zks__id *a, const struct zks__id *b)
+{
+    return strcmp(a->scheme, b->scheme) == 0 && strcmp(a->id, b->id) == 0;
+}
+
+static bool is_anyone(const struct zks__id *id)
+{
+    static const struct zks__id anyone = {"world", "anyone"};
+    return same_id(id, &anyone);
+}
+
+/* A whole number as Java's Integer.parseInt() takes it, up to `max`; -1 for anything else. */
+static int parse_number(const char *text, size_t len, int max)
+{
+    int value = 0;
+    size_t at = len > 1 && (text[0] == '+' || text[0] == '-') ? 1 : 0;
+    if (len == 0) {
+        return -1;
+    }
+    for (; at < len; at++) {
+        if (text[at] < '0' || text[at] > '9') {
+            return -1;
+        }
+        value = value * 10 + (text[at] - '0');
+        if (value > max) {
+            return -1;
+        }
+    }
+    return text[0] == '-' && value != 0 ? -1 : value;
+}
+
+/* "127.0.0.1" or "127.0.0.0/8". */
+static bool parse_ip(const char *text, uint32_t *address, int *bits)
+{
+    size_t len = strcspn(text, "/");
+    *address = 0;
+    *bits = 32;
+    for (int i = 0; i < 4; i++) {
+        size_t part = strcspn(text, "./");
+        int value = parse_number(text, part, 255);
+        if (value < 0 || (i < 3) != (part < len && text[part] == '.')) {
+            return false;
+        }
+        *address = *address << 8 | (uint32_t)value;
+        text += part + (i < 3);
+        len -= part + (i < 3);
+    }
+    if (*text == '/') {
+        *bits = parse_number(text + 1, strlen(text + 1), 32);
+    }
+    return *bits >= 0;
+}
+
+static bool ip_matches(const char *who, const char *meant)
+{
+    uint32_t a;
+    uint32_t b;
+    int bits;
+    int all;
+    if (!parse_ip(meant, &b, &bits) || !parse_ip(who, &a, &all) || strchr(who, '/') != NULL) {
+        return false;
+    }
+    return bits == 0 || (a ^ b) >> (32 - bits) == 0;
+}
+
+/* Java's split(":") makes two parts of it: exactly one colon that separates something, where empty
+ * parts at the end do not count. */
+static bool digest_valid(const char *id)
+{
+    size_t len = strlen(id);
+    while (len > 0 && id[len - 1] == ':') {
+        len--;
+    }
+    const char *colon = memchr(id, ':', len);
+    return colon != NULL && memchr(colon + 1, ':', len - (size_t)(colon + 1 - id)) == NULL;
+}
+
+static bool id_valid(const struct zks__id *id)
+{
+    uint32_t address;
+    int bits;
+    if (strcmp(id->scheme, "ip") == 0) {
+        return parse_ip(id->id, &address, &bits);
+    }
+    return is_anyone(id) || (strcmp(id->scheme, "digest") == 0 && digest_valid(id->id));
+}
+
+/* Of a connection's own identities those that it had to prove. */
+static bool is_proven(const struct zks__id *id)
+{
+    return strcmp(id->scheme, "digest") == 0;
+}
+
+/* Where a list is put together: in a first pass it is only measured and hashed. */
+struct writer {
+    struct zks__acl *acl; /* NULL to measure. */
+    char *text;           /* Where the next text goes. */
+    size_t n;
+    size_t text_len;
+    uint64_t hash;
+};
+
+static const char *write_text(struct writer *w, const char *text)
+{
+    size_t len = strlen(text) + 1;
+    const char *copy = w->text;
+    w->text_len += len;
+    w->hash = zks__hash_number(w->hash ^ zks__hash_text(text));
+    if (w->acl != NULL) {
+        memcpy(w->text, text, len);
+        w->text += len;
+    }
+    return copy;
+}
+
+static void write_ace(struct writer *w, int32_t perms, const struct zks__id *id)
+{
+    const char *scheme = write_text(w, id->scheme);
+    const char *text = write_text(w, id->id);
+    w->hash = zks__hash_number(w->hash ^ (uint32_t)perms);
+    if (w->acl != NULL) {
+        w->acl->aces[w->n] = (struct zks__ace){perms, {scheme, text}};
+    }
+    w->n++;
+}
+
+static bool is_repeated(const struct zks__ace *asked, size_t at)
+{
+    for (size_t i = 0; i < at; i++) {
+        if (asked[i].perms == asked[at].perms && same_id(&asked[i].id, &asked[at].id)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static int write_list(struct writer *w, const struct zks__ace *asked, size_t n,
+                      const struct zks__ids *ids)
+{
+    for (size_t i = 0; i < n; i++) {
+        if (is_repeated(asked, i)) {
+            continue;
+        }
+        if (strcmp(asked[i].id.scheme, "auth") != 0) {
+            if (!id_valid(&asked[i].id)) {
+                return ZKS__Z_INVALIDACL;
+            }
+            write_ace(w, asked[i].perms, &asked[i].id);
+            continue;
+        }
+        size_t before = w->n;
+        for (size_t j = 0; j < ids->n; j++) {
+            if (is_proven(&ids->id[j])) {
+                write_ace(w, asked[i].perms, &ids->id[j]);
+            }
+        }
+        if (w->n == before) {
+            return ZKS__Z_INVALIDACL;
+        }
+    }
+    return n > 0 ? 0 : ZKS__Z_INVALIDACL;
+}
+
+static bool same_list(const struct zks__acl *a, const struct zks__acl *b)
+{
+    if (a->n != b->n) {
+        return false;
+    }
+    for (size_t i = 0; i < a->n; i++) {
+        if (a->aces[i].perms != b->aces[i].perms || !same_id(&a->aces[i].id, &b->aces[i].id)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+int zks__acl_make(struct zks__acls *acls, const struct zks__ace *asked, size_t n,
+                  const struct zks__ids *ids, struct zks__acl **acl)
+{
+    struct writer measure = {.hash = 0};
+    int rc = write_list(&measure, asked, n, ids);
+    if (rc != 0) {
+        return rc;
+    }
+    size_t head = sizeof(struct zks__acl) + measure.n * sizeof(struct zks__ace);
+    struct zks__acl *made = zks__mem_alloc(acls->lists.mem, head + measure.text_len);
+    if (made == NULL) {
+        return ZKS__Z_SYSTEMERROR;
+    }
+    struct writer w = {.acl = made, .text = (char *)made + head};
+    (void)write_list(&w, asked, n, ids);
+    made->n = w.n;
+    made->uses = 1;
+    for (struct zks__link *l = zks__map_first(&acls->lists, w.hash); l != NULL;
+         l = zks__map_next(l)) {
+        struct zks__acl *there = (struct zks__acl *)l;
+        if (same_list(there, made)) {
+            zks__mem_free(acls->lists.mem, made);
+            there->uses++;
+            *acl = there;
+            return 0;
+        }
+    }
+    zks__map_add(&acls->lists, &made->link, w.hash);
+    *acl = made;
+    return 0;
+}
+
+void zks__acl_drop(struct zks__acls *acls, struct zks__acl *acl)
+{
+    if (acl != NULL && --acl->uses == 0) {
+        zks__map_remove(&acls->lists, &acl->link);
+        zks__mem_free(acls->lists.mem, acl);
+    }
+}
+
+bool zks__acl_allows(const struct zks__acl *acl, int32_t perms, const struct zks__ids *ids)
+{
+    if (acl == NULL) {
+        return true;
+    }
+    for (size_t i = 0; i < ids->n; i++) {
+        if (strcmp(ids->id[i].scheme, "super") == 0) {
+            return true;
+        }
+    }
+    for (size_t i = 0; i < acl->n; i++) {
+        const struct zks__ace *ace = &acl->aces[i];
+        if ((ace->perms & perms) == 0) {
+            continue;
+        }
+        if (is_anyone(&ace->id)) {
+            return true;
+        }
+        bool is_ip = strcmp(ace->id.scheme, "ip") == 0;
+        for (size_t j = 0; j < ids->n; j++) {
+            const struct zks__id *who = &ids->id[j];
+            if (is_ip ? strcmp(who->scheme, "ip") == 0 && ip_matches(who->id, ace->id.id)
+                      : same_id(who, &ace->id)) {
+                return true;
+            }
+        }
+    }
+    return false;
+}

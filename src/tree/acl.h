@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Access control lists: who may do what with a znode.  The same list is kept once. */
+#ifndef ZKS_TREE_ACL_H
+#define ZKS_TREE_ACL_H
+
+#include "map.h"
+
+enum zks__perm {
+    ZKS__PERM_READ = 1,
+    ZKS__PERM_WRITE = 2,
+    ZKS__PERM_CREATE = 4,
+    ZKS__PERM_DELETE = 8,
+    ZKS__PERM_ADMIN = 16
+};
+
+/* Who somebody is, or who is meant: {"ip", "127.0.0.1"}, {"digest", "user:hash"}. */
+struct zks__id {
+    const char *scheme;
+    const char *id;
+};
+
+struct zks__ace {
+    int32_t perms;
+    struct zks__id id;
+};
+
+struct zks__acl {
+    struct zks__link link;
+    size_t uses;
+    size_t n;
+    struct zks__ace aces[];
+};
+
+/* The identities of a connection.  {"super", ""} may do everything. */
+struct zks__ids {
+    const struct zks__id *id;
+    size_t n;
+};
+
+struct zks__acls {
+    struct zks__map lists;
+};
+
+bool zks__acls_init(struct zks__acls *acls, const struct zks__mem *mem);
+void zks__acls_close(struct zks__acls *acls);
+
+/* zks__acl_make: the list that a znode gets for what was asked for, with entries of the scheme "auth"
+ * replaced by the connection's own identities.  ZKS__Z_INVALIDACL for a list that is empty or has an
+ * entry of an unknown kind, ZKS__Z_SYSTEMERROR where there is no memory.  zks__acl_drop ends the use
+ * of it. */
+int zks__acl_make(struct zks__acls *acls, const struct zks__ace *asked, size_t n,
+                  const struct zks__ids *ids, struct zks__acl **acl);
+
+void zks__acl_drop(struct zks__acls *acls, struct zks__acl *acl);
+
+/* zks__acl_allows: whether any of the permissions is given to any of the identities.  NULL is open to
+ * everybody. */
+bool zks__acl_allows(const struct zks__acl *acl, int32_t perms, const struct zks__ids *ids);
+
+#endif

@@ -1,0 +1,163 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "node.h"
+
+#include <string.h>
+
+struct zks__znode *zks__node_find(const struct zks__tree *tree, const char *path)
+{
+    if (path[0] == '\0') {
+        return tree->root;
+    }
+    struct zks__link *l = zks__map_first(&tree->nodes, zks__hash_text(path));
+    for (; l != NULL; l = zks__map_next(l)) {
+        struct zks__znode *node = (struct zks__znode *)l;
+        if (strcmp(node->path, path) == 0) {
+            return node;
+        }
+    }
+    return NULL;
+}
+
+struct zks__session_entry *zks__session_find(const struct zks__tree *tree, int64_t id)
+{
+    struct zks__link *l = zks__map_first(&tree->sessions, zks__hash_number((uint64_t)id));
+    for (; l != NULL; l = zks__map_next(l)) {
+        struct zks__session_entry *s = (struct zks__session_entry *)l;
+        if (s->session.id == id) {
+            return s;
+        }
+    }
+    return NULL;
+}
+
+bool zks__node_copy_data(struct zks__tree *tree, const void *data, size_t data_len, void **copy)
+{
+    *copy = NULL;
+    if (data == NULL) {
+        return true;
+    }
+    *copy = zks__mem_alloc(&tree->mem, data_len > 0 ? data_len : 1);
+    if (*copy == NULL) {
+        return false;
+    }
+    memcpy(*copy, data, data_len);
+    return true;
+}
+
+struct zks__znode *zks__node_make(struct zks__tree *tree, const char *path, size_t path_len,
+                                  const void *data, size_t data_len)
+{
+    struct zks__znode *node = zks__mem_alloc(&tree->mem, sizeof *node + path_len + 1);
+    if (node == NULL) {
+        return NULL;
+    }
+    memset(node, 0, sizeof *node);
+    memcpy(node->path, path, path_len);
+    node->path[path_len] = '\0';
+    node->name_at = (size_t)(strrchr(node->path, '/') + 1 - node->path);
+    node->data_len = data != NULL ? (uint32_t)data_len : 0;
+    if (!zks__node_copy_data(tree, data, data_len, &node->data)) {
+        zks__mem_free(&tree->mem, node);
+        return NULL;
+    }
+    return node;
+}
+
+void zks__node_free(struct zks__tree *tree, struct zks__znode *node)
+{
+    zks__acl_drop(&tree->acls, node->acl);
+    zks__mem_free(&tree->mem, node->data);
+    zks__mem_free(&tree->mem, node);
+}
+
+void zks__node_bury(struct zks__tree *tree, struct zks__znode *node)
+{
+    node->next_kin = tree->gone;
+    tree->gone = node;
+}
+
+void zks__tree_begin(struct zks__tree *tree, const struct zks__txn *txn)
+{
+    tree->zxid = txn->zxid;
+    while (tree->gone != NULL) {
+        struct zks__znode *node = tree->gone;
+        tree->gone = node->next_kin;
+        zks__node_free(tree, node);
+    }
+}
+
+static size_t size_of(const struct zks__znode *node)
+{
+    return strlen(node->path) + node->data_len;
+}
+
+/* A znode that is put back keeps its neighbours in the two lists, which have not changed meanwhile. */
+void zks__node_link(struct zks__tree *tree, struct zks__znode *node)
+{
+    struct zks__znode *parent = node->parent;
+    zks__map_add(&tree->nodes, &node->link, zks__hash_text(node->path));
+    tree->bytes += size_of(node);
+    if (parent != NULL) {
+        *(node->prev != NULL ? &node->prev->next : &parent->first_child) = node;
+        if (node->next != NULL) {
+            node->next->prev = node;
+        }
+        parent->n_children++;
+    }
+    if (node->kindred != NULL) {
+        *(node->prev_kin != NULL ? &node->prev_kin->next_kin : &node->kindred->first) = node;
+        if (node->next_kin != NULL) {
+            node->next_kin->prev_kin = node;
+        }
+    }
+}
+
+void zks__node_unlink(struct zks__tree *tree, struct zks__znode *node)
+{
+    struct zks__znode *parent = node->parent;
+    zks__map_remove(&tree->nodes, &node->link);
+    tree->bytes -= size_of(node);
+    if (parent != NULL) {
+        *(node->prev != NULL ? &node->prev->next : &parent->first_child) = node->next;
+        if (node->next != NULL) {
+            node->next->prev = node->prev;
+        }
+        parent->n_children--;
+    }
+    if (node->kindred != NULL) {
+        *(node->prev_kin != NULL ? &node->prev_kin->next_kin : &node->kindred->first) =
+            node->next_kin;
+        if (node->next_kin != NULL) {
+            node->next_kin->prev_kin = node->prev_kin;
+        }
+    }
+}
+
+/* The server counts creates; what it tells is creates and deletes, for each child that was created and
+ * is not there has been deleted. */
+void zks__node_stat(const struct zks__znode *node, struct zks__znode_stat *stat)
+{
+    *stat = (struct zks__znode_stat){
+        .czxid = node->czxid,
+        .mzxid = node->mzxid,
+        .pzxid = node->pzxid,
+        .ctime = node->ctime,
+        .mtime = node->mtime,
+        .ephemeral_owner = node->kin == ZKS__KIN_EPHEMERAL ? node->kindred->session : 0,
+        .version = (int32_t)node->version,
+        .cversion = (int32_t)(2 * node->creates - node->n_children),
+        .aversion = (int32_t)node->aversion,
+        .data_length = (int32_t)node->data_len,
+        .num_children = (int32_t)node->n_children};
+}
+
+void zks__tree_tell(struct zks__tree *tree, enum zks__event event, const char *path)
+{
+    zks__watch_fire(&tree->watches, event, path, tree->tell, tree->arg);
+}
+
+void zks__tree_tell_deleted(struct zks__tree *tree, const struct zks__znode *node)
+{
+    zks__tree_tell(tree, ZKS__EVENT_DELETED, node->path);
+    zks__tree_tell(tree, ZKS__EVENT_CHILDREN_CHANGED, node->parent->path);
+}
