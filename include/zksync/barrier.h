@@ -23,7 +23,8 @@ ZKS_EXPORT int zks_barrier_new(zks_client *client, const char *path, zks_barrier
 ZKS_EXPORT void zks_barrier_free(zks_barrier *barrier);
 
 /* zks_barrier_set: sets the barrier.  Where the servers' answer is lost and the barrier is then found
- * unset, it is set again: it may have been unset by somebody in between.
+ * unset, it is set again: it may have been unset by somebody in between.  Where somebody else has set
+ * it by then it is ZKS_EEXIST, although ours may have stood for a while.
  *  0              this call has set it.
  *  ZKS_EEXIST     it stood already.
  *  ZKS_ETIMEDOUT, ZKS_ECANCELED, ZKS_ECLOSED, ZKS_ESESSION, ZKS_EDISCONNECTED (0 ms): it may or
@@ -33,7 +34,8 @@ ZKS_EXPORT void zks_barrier_free(zks_barrier *barrier);
  * `timeout_ms`: 0 tries once, ZKS_FOREVER goes on until it is known.  Since 0.1. */
 ZKS_EXPORT int zks_barrier_set(zks_barrier *barrier, int64_t timeout_ms);
 
-/* zks_barrier_unset: removes the barrier and frees whoever waits.
+/* zks_barrier_unset: removes the barrier and frees whoever waits.  Where the servers' answer is lost and
+ * that setting of the barrier is then gone, this call is taken to have done it.
  *  0              it stood, and is gone.
  *  ZKS_ENOENT     it did not stand.
  *  ZKS_ENOTEMPTY  the znode has children: it is not a barrier, and is left as it is.

@@ -18,16 +18,16 @@
 
 static const struct {
     const char *name;
-    unsigned next; /* Besides itself and IDLE. */
+    unsigned next; /* Besides itself. */
 } states[ZKS__BARRIER_STATES] = {
     [ZKS__BARRIER_IDLE] = {"idle", STATE(STARTING)},
-    [ZKS__BARRIER_STARTING] = {"starting", STATE(CREATING) | STATE(GETTING)},
-    [ZKS__BARRIER_CREATING] = {"creating", STATE(STARTING) | STATE(MKPATH)},
-    [ZKS__BARRIER_MKPATH] = {"mkpath", STATE(STARTING) | STATE(CREATING)},
-    [ZKS__BARRIER_GETTING] = {"getting",
-                              STATE(STARTING) | STATE(CREATING) | STATE(DELETING) | STATE(WAITING)},
-    [ZKS__BARRIER_DELETING] = {"deleting", STATE(STARTING)},
-    [ZKS__BARRIER_WAITING] = {"waiting", STATE(STARTING) | STATE(GETTING)},
+    [ZKS__BARRIER_STARTING] = {"starting", STATE(IDLE) | STATE(CREATING) | STATE(GETTING)},
+    [ZKS__BARRIER_CREATING] = {"creating", STATE(IDLE) | STATE(STARTING) | STATE(MKPATH)},
+    [ZKS__BARRIER_MKPATH] = {"mkpath", STATE(IDLE) | STATE(STARTING) | STATE(CREATING)},
+    [ZKS__BARRIER_GETTING] = {"getting", STATE(IDLE) | STATE(STARTING) | STATE(CREATING) |
+                                             STATE(DELETING) | STATE(WAITING)},
+    [ZKS__BARRIER_DELETING] = {"deleting", STATE(IDLE) | STATE(STARTING)},
+    [ZKS__BARRIER_WAITING] = {"waiting", STATE(IDLE) | STATE(STARTING) | STATE(GETTING)},
 };
 
 const char *zks__barrier_state_name(enum zks__barrier_state state)
@@ -37,8 +37,7 @@ const char *zks__barrier_state_name(enum zks__barrier_state state)
 
 static void enter(struct zks__barrier *m, enum zks__barrier_state state)
 {
-    ZKS_ASSERT(state == m->state || state == ZKS__BARRIER_IDLE ||
-               (states[m->state].next & (1u << state)));
+    ZKS_ASSERT(state == m->state || (states[m->state].next & (1u << state)));
     m->state = state;
     m->expect = 0;
     m->retry_at = ZKS__NEVER;

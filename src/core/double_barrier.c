@@ -44,28 +44,28 @@ static const char ready[] = "ready";
 
 static const struct {
     const char *name;
-    unsigned next; /* Besides itself and OUT. */
+    unsigned next; /* Besides itself. */
 } states[ZKS__DB_STATES] = {
     [ZKS__DB_OUT] = {"out", STATE(STARTING) | STATE(JOINING)},
-    [ZKS__DB_STARTING] = {"starting", STATE(JOINING) | STATE(SETTLING)},
-    [ZKS__DB_MKPATH] = {"mkpath", STATE(STARTING) | STATE(JOINING) | STATE(SETTLING)},
-    [ZKS__DB_JOINING] = {"joining",
-                         STATE(STARTING) | STATE(MKPATH) | STATE(SETTLING) | STATE(LOOKING) | EXIT},
-    [ZKS__DB_SETTLING] = {"settling", STATE(STARTING) | STATE(JOINING) | STATE(CHECKING) |
-                                          STATE(INSIDE) | STATE(LEAVING) | EXIT},
-    [ZKS__DB_CHECKING] = {"checking", STATE(STARTING) | STATE(JOINING) | STATE(SETTLING) |
-                                          STATE(LOOKING) | STATE(INSIDE) | STATE(LEAVING) | EXIT},
-    [ZKS__DB_LOOKING] = {"looking", STATE(STARTING) | STATE(JOINING) | STATE(SETTLING) |
-                                        STATE(WAITING) | STATE(OPENING) | STATE(CLEARING) |
-                                        STATE(INSIDE) | STATE(LEAVING) | EXIT},
+    [ZKS__DB_STARTING] = {"starting", STATE(OUT) | STATE(JOINING)},
+    [ZKS__DB_MKPATH] = {"mkpath", STATE(OUT) | STATE(STARTING) | STATE(JOINING)},
+    [ZKS__DB_JOINING] = {"joining", STATE(OUT) | STATE(MKPATH) | STATE(SETTLING) | STATE(LOOKING) |
+                                        STATE(JUDGING)},
+    [ZKS__DB_SETTLING] = {"settling", STATE(OUT) | STATE(STARTING) | STATE(JOINING) |
+                                          STATE(CHECKING) | STATE(INSIDE) | STATE(LEAVING) | EXIT},
+    [ZKS__DB_CHECKING] = {"checking", STATE(OUT) | STATE(STARTING) | STATE(SETTLING) |
+                                          STATE(LOOKING) | STATE(INSIDE) | EXIT},
+    [ZKS__DB_LOOKING] = {"looking", STATE(OUT) | STATE(STARTING) | STATE(JOINING) |
+                                        STATE(SETTLING) | STATE(WAITING) | STATE(OPENING) |
+                                        STATE(CLEARING) | STATE(INSIDE) | STATE(LEAVING) | EXIT},
     [ZKS__DB_WAITING] = {"waiting", STATE(SETTLING) | STATE(LOOKING) | STATE(CHECKING) | EXIT},
     [ZKS__DB_OPENING] = {"opening", STATE(SETTLING) | STATE(LOOKING) | STATE(INSIDE) | EXIT},
     [ZKS__DB_CLEARING] = {"clearing", STATE(SETTLING) | STATE(LOOKING) | EXIT},
-    [ZKS__DB_EXITING] = {"exiting", STATE(JUDGING)},
-    [ZKS__DB_JUDGING] = {"judging", STATE(EXITING) | STATE(INSIDE) | STATE(LEAVING)},
+    [ZKS__DB_EXITING] = {"exiting", STATE(OUT) | STATE(JUDGING)},
+    [ZKS__DB_JUDGING] = {"judging", STATE(OUT) | STATE(EXITING) | STATE(INSIDE) | STATE(LEAVING)},
     [ZKS__DB_INSIDE] = {"inside", STATE(LEAVING)},
-    [ZKS__DB_LEAVING] = {"leaving", STATE(STARTING) | STATE(JOINING) | STATE(CLOSING)},
-    [ZKS__DB_CLOSING] = {"closing", STATE(STARTING) | STATE(JOINING) | STATE(LEAVING)},
+    [ZKS__DB_LEAVING] = {"leaving", STATE(OUT) | STATE(STARTING) | STATE(JOINING) | STATE(CLOSING)},
+    [ZKS__DB_CLOSING] = {"closing", STATE(OUT) | STATE(STARTING) | STATE(JOINING) | STATE(LEAVING)},
 };
 
 const char *zks__double_barrier_state_name(enum zks__double_barrier_state state)
@@ -80,8 +80,7 @@ static bool in_states(const struct zks__double_barrier *m, unsigned set)
 
 static void enter(struct zks__double_barrier *m, enum zks__double_barrier_state state)
 {
-    ZKS_ASSERT(state == m->state || state == ZKS__DB_OUT ||
-               (states[m->state].next & (1u << state)));
+    ZKS_ASSERT(state == m->state || (states[m->state].next & (1u << state)));
     m->state = state;
     m->expect = 0;
     m->retry_at = ZKS__NEVER;
@@ -260,6 +259,9 @@ static void created(struct zks__double_barrier *m, const struct zks__in *in, str
     uint32_t looking = m->expect;
     bool exiting = in_states(m, EXIT);
     m->t_create = 0;
+    if (reply->rc == ZKS__UNKNOWN) {
+        zks__litter_doubt(&m->litter, in);
+    }
     if (reply->rc == 0 && strlen(reply->created) <= ZKS__NAME_MAX &&
         zks__member_parse(reply->created, &parsed)) {
         zks__copy(m->own, reply->created);
@@ -400,8 +402,10 @@ static void count_in(struct zks__double_barrier *m, const struct zks__in *in, st
     } else if (m->try_only) {
         back_out(m, in, out, ZKS_EBUSY);
     } else {
+        /* `ready` is watched, but nobody tells us if our own znode is taken away meanwhile. */
         m->misses = 0;
         enter(m, ZKS__DB_WAITING);
+        m->retry_at = zks__after(in->now_ms, in->timeout_ms);
     }
 }
 
@@ -938,5 +942,5 @@ uint64_t zks__double_barrier_deadline(const struct zks__double_barrier *m)
 
 bool zks__double_barrier_clean(const struct zks__double_barrier *m)
 {
-    return m->state == ZKS__DB_OUT && zks__litter_none(&m->litter);
+    return m->state == ZKS__DB_OUT && zks__litter_over(&m->litter);
 }

@@ -3,11 +3,27 @@
 
 #include <string.h>
 
-enum { SWEEP_MAX = 4 }; /* Deletes for one listing; another listing follows anyway. */
+enum {
+    SWEEP_MAX = 4, /* Deletes for one listing; another listing follows anyway. */
+    LOOKS = 4 /* After 1, 2, 4 and 8 session timeouts more: no server stands still for so long. */
+};
 
 void zks__litter_reset(struct zks__litter *l)
 {
     memset(l, 0, sizeof *l);
+}
+
+void zks__litter_doubt(struct zks__litter *l, const struct zks__in *in)
+{
+    l->looks = LOOKS;
+    l->look_at = zks__after(in->now_ms, in->timeout_ms);
+}
+
+static void look_again(struct zks__litter *l, const struct zks__in *in)
+{
+    uint64_t next = (uint64_t)in->timeout_ms << (LOOKS - --l->looks);
+    l->look_at = zks__after(in->now_ms, next);
+    l->dirty = true;
 }
 
 static uint32_t request_delete(const struct zks__owner *own, const char *name, struct zks__out *out)
@@ -80,6 +96,7 @@ bool zks__litter_reply(struct zks__litter *l, const struct zks__owner *own,
             zks__litter_delete(l, own, reply->created, in, out);
         } else if (reply->rc == ZKS__UNKNOWN) {
             l->dirty = true;
+            zks__litter_doubt(l, in);
         }
         return true;
     }
@@ -120,6 +137,9 @@ bool zks__litter_reply(struct zks__litter *l, const struct zks__owner *own,
 void zks__litter_work(struct zks__litter *l, const struct zks__owner *own, const struct zks__in *in,
                       struct zks__out *out)
 {
+    if (l->looks > 0 && in->connected && in->now_ms >= l->look_at) {
+        look_again(l, in);
+    }
     if (!l->dirty || l->t_list || l->t_create || l->t_delete || !in->connected ||
         in->now_ms < l->retry_at) {
         return;

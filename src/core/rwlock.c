@@ -292,6 +292,7 @@ static void created(struct zks__rwlock *m, const struct zks__in *in, struct zks_
         req->leaf = true;
         m->expect = req->ticket;
     } else if (reply->rc == ZKS__UNKNOWN) {
+        zks__litter_doubt(&m->litter, in);
         enter(m, ZKS__RWLOCK_SETTLING);
         retry_later(m, in);
     } else if (reply->rc == ZKS_EEXIST) {
@@ -828,5 +829,5 @@ uint64_t zks__rwlock_deadline(const struct zks__rwlock *m)
 bool zks__rwlock_clean(const struct zks__rwlock *m)
 {
     return m->state == ZKS__RWLOCK_IDLE && !m->pending && !m->t_reset &&
-           zks__litter_none(&m->litter);
+           zks__litter_over(&m->litter);
 }

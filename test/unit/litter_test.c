@@ -260,6 +260,49 @@ static void test_unwanted_create(void **state)
     }
 }
 
+/* A create of which nothing was heard can still be carried out when a listing has shown nothing. */
+static void test_looks_again_after_a_lost_create(void **state)
+{
+    (void)state;
+    struct fixture f;
+    int rc;
+    uint64_t waited = 0;
+    unsigned looks = 0;
+    begin(&f);
+    f.in.timeout_ms = 100;
+    zks__litter_doubt(&f.litter, &f.in);
+    assert_true(zks__litter_none(&f.litter));
+    assert_false(zks__litter_blocks(&f.litter));
+    while (!zks__litter_over(&f.litter)) {
+        uint64_t at = zks__litter_deadline(&f.litter);
+        assert_true(at != ZKS__NEVER && at >= f.in.now_ms + 2 * waited);
+        waited = at - f.in.now_ms;
+        f.in.now_ms = at - 1;
+        work(&f);
+        assert_int_equal(f.out.n, 0);
+        f.in.now_ms = at;
+        work(&f);
+        assert_lists(&f.out, 0);
+        assert_true(zks__litter_blocks(&f.litter));
+        assert_true(zks__litter_deadline(&f.litter) == ZKS__NEVER);
+        children(&f, NULL, 0);
+        assert_true(reply(&f, f.out.req[0].ticket, 0, &rc));
+        assert_true(zks__litter_none(&f.litter));
+        looks++;
+    }
+    assert_true(looks > 1);
+    assert_true(zks__litter_deadline(&f.litter) == ZKS__NEVER);
+    /* It needs a connection, and is made up for. */
+    zks__litter_doubt(&f.litter, &f.in);
+    f.in.connected = false;
+    f.in.now_ms = zks__litter_deadline(&f.litter) + 1000;
+    work(&f);
+    assert_int_equal(f.out.n, 0);
+    f.in.connected = true;
+    work(&f);
+    assert_lists(&f.out, 0);
+}
+
 static void test_refused_delete_is_tried_again(void **state)
 {
     (void)state;
@@ -390,6 +433,7 @@ int main(void)
         cmocka_unit_test(test_many),
         cmocka_unit_test(test_listing_lost_or_refused),
         cmocka_unit_test(test_unwanted_create),
+        cmocka_unit_test(test_looks_again_after_a_lost_create),
         cmocka_unit_test(test_refused_delete_is_tried_again),
         cmocka_unit_test(test_refused_sweep),
         cmocka_unit_test(test_strangers_that_bear_our_mark),
