@@ -40,6 +40,8 @@ struct zks_client {
     struct zks__machine *machines; /* All of the client's. */
     struct zks_op *done_op;        /* To be delivered. */
     struct zks_op **last_done_op;
+    uint64_t n_done;           /* Operations that were to be delivered so far ... */
+    uint64_t n_delivered;      /* ... and have been. */
     struct zks__machine *lost; /* Whose owners are to be told. */
     struct zks__machine **last_lost;
     enum zks_client_state states[ZKS__STATES_MAX]; /* To be delivered. */

@@ -32,6 +32,7 @@ void zks__tell_lost(struct zks__machine *m)
         return;
     }
     m->lost_due = true;
+    m->lost_behind = c->n_done;
     m->next_lost = NULL;
     *c->last_lost = m;
     c->last_lost = &m->next_lost;
@@ -57,12 +58,18 @@ void zks__tell_done(struct zks_client *c, struct zks_op *op)
 {
     op->zks__next = NULL;
     pthread_mutex_lock(&c->lock);
+    c->n_done++;
     *c->last_done_op = op;
     c->last_done_op = &op->zks__next;
     pthread_mutex_unlock(&c->lock);
 }
 
-/* What is told first is what was first: states before losses, losses before results. */
+/* A loss is told when all results before it have been. */
+static bool loss_is_next(const struct zks_client *c)
+{
+    return c->lost != NULL && c->n_delivered >= c->lost->lost_behind;
+}
+
 static bool deliver_one(struct zks_client *c)
 {
     pthread_mutex_lock(&c->lock);
@@ -76,7 +83,7 @@ static bool deliver_one(struct zks_client *c)
         }
         return true;
     }
-    if (c->lost != NULL) {
+    if (loss_is_next(c)) {
         struct zks__machine *m = c->lost;
         c->lost = m->next_lost;
         if (c->lost == NULL) {
@@ -96,6 +103,7 @@ static bool deliver_one(struct zks_client *c)
     }
     if (c->done_op != NULL) {
         struct zks_op *op = c->done_op;
+        c->n_delivered++;
         c->done_op = op->zks__next;
         if (c->done_op == NULL) {
             c->last_done_op = &c->done_op;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What is told to the program by callbacks: changes of state, losses and results, in this order, on
- * the driver's thread or, where dispatch is manual, in a dispatch. */
+/* What is told to the program by callbacks, on the driver's thread or, where dispatch is manual, in a
+ * dispatch: changes of state first, then losses and results in the order in which they came about, so
+ * that nobody is told of the loss of what he does not yet know to hold. */
 #ifndef ZKS_DRIVER_DELIVERIES_H
 #define ZKS_DRIVER_DELIVERIES_H
 

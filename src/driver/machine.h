@@ -27,6 +27,7 @@ struct zks__machine {
     struct zks__machine *next_freed;
     struct zks__machine *next_lost;
     bool lost_due;
+    uint64_t lost_behind; /* So many operations are delivered before. */
     bool free_asked;
     bool free_done;
     bool free_waits;
