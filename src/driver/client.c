@@ -136,11 +136,16 @@ struct work {
     bool closing;
 };
 
+uint64_t zks__client_next_time(const struct zks_client *c)
+{
+    return zks__min(zks__timers_next(&c->timers), zks__session_next_time(c));
+}
+
 static struct work take_work(struct zks_client *c, bool wait)
 {
     pthread_mutex_lock(&c->lock);
     if (wait) {
-        await_work(c, zks__min(zks__timers_next(&c->timers), zks__session_next_time(c)));
+        await_work(c, zks__client_next_time(c));
     }
     struct work w = {c->first_message, c->first_op, c->freed, c->canceling, c->closing};
     c->first_message = NULL;
@@ -229,19 +234,21 @@ static void shut_down(struct zks_client *c)
     zks__hand_out(c);
 }
 
+bool zks__client_turn(struct zks_client *c, bool wait)
+{
+    zks__session_poll(c);
+    struct work w = take_work(c, wait);
+    do_work(c, &w);
+    zks__hand_out(c);
+    return !w.closing;
+}
+
 static void *run(void *arg)
 {
-    struct zks_client *c = arg;
-    for (;;) {
-        zks__session_poll(c);
-        struct work w = take_work(c, true);
-        do_work(c, &w);
-        zks__hand_out(c);
-        if (w.closing) {
-            shut_down(c);
-            return NULL;
-        }
+    while (zks__client_turn(arg, true)) {
     }
+    shut_down(arg);
+    return NULL;
 }
 
 static pthread_once_t fork_once = PTHREAD_ONCE_INIT;

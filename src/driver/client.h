@@ -93,6 +93,12 @@ void zks__client_stop(struct zks_client *c);
 int zks__client_enter(struct zks_client *c);
 void zks__client_leave(struct zks_client *c);
 
+/* zks__client_turn: one turn of the driver's thread, which consists of nothing else: waits, unless it
+ * is told not to, for something to do, and does it.  False where the client is to end.
+ * zks__client_next_time: when the next turn is due at the latest. */
+bool zks__client_turn(struct zks_client *c, bool wait);
+uint64_t zks__client_next_time(const struct zks_client *c);
+
 /* zks__client_wake: the driver's thread has something to do. */
 void zks__client_wake(struct zks_client *c);
 
