@@ -8,11 +8,12 @@
 
 #include "ensemble.h"
 #include "tree_generate.h"
+#include "tree_hearing.h"
 
 enum {
     SESSION_MS = 40000,
-    CONNECTED = 3,    /* The state in an event. */
-    FOREIGN_MAX = 50, /* More zxids than that are no accident. */
+    CONNECTED = 3,   /* The state in an event. */
+    FOREIGN_MAX = 4, /* More zxids than that are no accident. */
     CREDENTIALS_MAX = 2
 };
 
@@ -123,7 +124,8 @@ static void hear_event(struct comparison *c, struct client *client, struct wire_
     struct wire_event event;
     wire_get_event(&frame->body, &event);
     size_t at = find_event(m, &event);
-    if (at == m->n_items || event.state != CONNECTED || frame->zxid != -1 || frame->err != 0) {
+    if (at == m->n_items || !hearing_fits(m, m->next_item, at) || event.state != CONNECTED ||
+        frame->zxid != -1 || frame->err != 0) {
         differ(c, client,
                "client %zu hears of event %d of \"%.*s\" (state %d, zxid %" PRId64 ", error %d)",
                client->number, event.type, (int)event.path.len, (const char *)event.path.at,
@@ -265,10 +267,19 @@ void client_renew(struct comparison *c, struct client *client, size_t server)
 
 void client_attach(struct comparison *c, struct client *client, size_t server)
 {
+    struct ask *watches = arena_get(&c->arena, sizeof *watches);
+    model_watches(&c->model, &client->member, watches);
     wire_end(client->wire);
     client->wire = NULL;
     model_leave(&c->model, &client->member);
     connect_client(c, client, server);
+    /* The other server may not have all that the client has seen. */
+    send_sync(client);
+    settle(c, client);
+    watches->model_zxid = c->relation.model_zxid;
+    watches->wire_zxid = c->relation.server_zxid;
+    (void)client_ask(c, client, watches);
+    client_act(c, client);
     c->tally.attached++;
 }
 
@@ -327,13 +338,15 @@ void clients_clean(const char *top)
     }
     wire_auth(w, "digest", people[KEEPER].credentials[0]);
     delete_tree(w, top);
+    delete_tree(w, root_child);
     wire_end(w);
     end_session(&session);
 }
 
 /* ---- The beginning and the end ---- */
 
-static const char root[] = "/zksync-test";
+static const char home[] = "/zksync-test";
+static const struct zks__ace open = {31, {"world", "anyone"}};
 
 size_t comparison_servers(void)
 {
@@ -365,7 +378,7 @@ static void learn_outer(struct comparison *c, struct client *client, const char 
 static void learn_outers(struct comparison *c)
 {
     static const char *const outers[] = {
-        "/", "", root, "/zookeeper", "/zookeeper/config", "/zookeeper/quota"};
+        "/", "", home, "/zookeeper", "/zookeeper/config", "/zookeeper/quota"};
     for (size_t i = 0; i < comparison_servers(); i++) {
         for (size_t k = 0; k < COUNT(outers); k++) {
             learn_outer(c, &c->clients[i], outers[k]);
@@ -373,19 +386,67 @@ static void learn_outers(struct comparison *c)
     }
 }
 
-static void create_top(struct comparison *c)
+/* A write that the model and the server may still answer in different ways. */
+static void prepare(struct comparison *c, const struct ask *ask)
 {
-    static const struct zks__ace open = {31, {"world", "anyone"}};
     struct client *keeper = &c->clients[KEEPER];
-    const struct ask make_root = {.kind = ASK_CREATE, .path = root, .aces = &open, .n_aces = 1};
-    const struct ask make_top = {.kind = ASK_CREATE, .path = c->top, .aces = &open, .n_aces = 1};
     struct answer answer;
     int64_t zxid;
-    /* It may be there already. */
-    (void)model_ask(&c->model, &keeper->member, &make_root, 0);
+    (void)model_ask(&c->model, &keeper->member, ask, 0);
     model_forget(&keeper->member);
-    call(keeper->wire, &make_root, &c->arena, &answer, &zxid);
+    call(keeper->wire, ask, &c->arena, &answer, &zxid);
     relation_begin(&c->relation, c->model.zxid, zxid);
+}
+
+/* With the data that it had. */
+static struct ask set_root(const struct comparison *c)
+{
+    const struct answer *before = &c->root_before;
+    return (struct ask){.kind = ASK_SET,
+                        .path = "/",
+                        .data = before->data,
+                        .data_len = before->data_len,
+                        .version = -1};
+}
+
+/* So that the zxids and times of the root are of writes of the test. */
+static void touch_root(struct comparison *c)
+{
+    const struct ask get = {.kind = ASK_GET, .path = "/"};
+    const struct ask make = {.kind = ASK_CREATE, .path = root_child, .aces = &open, .n_aces = 1};
+    const struct ask delete = {.kind = ASK_DELETE, .path = root_child, .version = -1};
+    int64_t zxid;
+    call(c->clients[KEEPER].wire, &get, &c->relation.arena, &c->root_before, &zxid);
+    const struct ask set = set_root(c);
+    prepare(c, &set);
+    prepare(c, &make);
+    prepare(c, &delete);
+}
+
+static void give_back_root(const struct comparison *c)
+{
+    const struct ask set = set_root(c);
+    struct wire_session session = {.timeout_ms = SESSION_MS};
+    struct wire *w = wire_open(ens_direct_server(0), &session);
+    struct arena arena = {NULL};
+    struct answer answer;
+    int64_t zxid;
+    if (w == NULL) {
+        ens_fail("there is no session to give the root its data back with");
+    }
+    call(w, &set, &arena, &answer, &zxid);
+    arena_clear(&arena);
+    wire_end(w);
+    end_session(&session);
+}
+
+static void create_top(struct comparison *c)
+{
+    struct client *keeper = &c->clients[KEEPER];
+    const struct ask make_home = {.kind = ASK_CREATE, .path = home, .aces = &open, .n_aces = 1};
+    const struct ask make_top = {.kind = ASK_CREATE, .path = c->top, .aces = &open, .n_aces = 1};
+    prepare(c, &make_home); /* It may be there already. */
+    touch_root(c);
     (void)client_ask(c, keeper, &make_top);
     client_act(c, keeper);
     clients_settle(c);
@@ -422,8 +483,12 @@ void comparison_close(struct comparison *c)
             end_session(&client->session);
         }
         free(client->member.items);
+        arena_clear(&client->member.watched_arena);
     }
     model_close(&c->model);
+    if (c->root_before.has & HAS_DATA) {
+        give_back_root(c);
+    }
     relation_close(&c->relation);
     arena_clear(&c->arena);
 }

@@ -24,15 +24,16 @@ struct comparison {
     struct tally tally;
     struct client clients[CLIENTS];
     struct member *members[CLIENTS];
-    struct client *acting; /* Whose batch it is. */
+    struct answer root_before; /* The root's data, to be given back. */
+    struct client *acting;     /* Whose batch it is. */
     size_t leader;
     uint64_t seed;
     const char *top;
 };
 
 /* comparison_open: opens a session for each client and creates the top.  The keeper's is with the leader,
- * the others' are with other servers where there are any.  comparison_close: frees what there is, also
- * after a failure. */
+ * the others' are with other servers where there are any.  comparison_close: frees what there is, and
+ * gives the root its data back, also after a failure. */
 void comparison_open(struct comparison *c, const char *top, uint64_t seed);
 void comparison_close(struct comparison *c);
 
@@ -54,7 +55,7 @@ void clients_settle(struct comparison *c);
 void client_renew(struct comparison *c, struct client *client, size_t server);
 void client_attach(struct comparison *c, struct client *client, size_t server);
 
-/* clients_clean: deletes what is left below a path. */
+/* clients_clean: deletes what is left below a path, and the root's child. */
 void clients_clean(const char *top);
 
 #endif

@@ -8,8 +8,11 @@
 
 enum { OUTER_MAX = 40, OUTER_KINDS = 6 };
 
-/* A znode that was there before the test, which leaves it as it is.  Servers differ in what they say of
- * their configuration. */
+/* What the test makes and deletes directly below the root. */
+extern const char root_child[];
+
+/* A znode that was there before the test, which leaves it as it is, but for the root.  Servers differ in
+ * what they say of their configuration. */
 struct outer {
     size_t server;
     const char *path;
@@ -45,6 +48,9 @@ bool relation_advance(struct relation *r, int64_t model_zxid, int64_t server_zxi
 /* relation_add_outer: what the model and a server have answered to each ask of outer_asks(). */
 void relation_add_outer(struct relation *r, size_t server, const char *path,
                         const struct answer *by_model, const struct answer *by_server);
+
+/* path_is_root: "" is another name of "/". */
+bool path_is_root(const char *path);
 
 /* outer_asks: what is asked of each such znode. */
 void outer_asks(const char *path, struct ask asks[OUTER_KINDS]);

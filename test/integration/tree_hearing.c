@@ -110,6 +110,9 @@ void hearing_begin(struct hearing *h, struct model *m, const struct member *memb
 static bool fires(const struct deed *d, const struct item *item)
 {
     bool create = ask_is_create(d->kind);
+    if (!d->done) {
+        return false;
+    }
     switch (item->event) {
     case ZKS__EVENT_CREATED:
         return create && strcmp(d->path, item->path) == 0;
@@ -130,21 +133,100 @@ static uint32_t who_hears(const struct hearing *h, const struct item *item)
     while (r != NULL && strcmp(r->path, item->path) != 0) {
         r = r->next;
     }
-    uint32_t who = r != NULL ? r->who : 0;
+    bool known = r != NULL;
+    uint32_t who = known ? r->who : 0;
     for (size_t i = 0; i < h->n_deeds; i++) {
         const struct deed *d = &h->deeds[i];
-        bool created = ask_is_create(d->kind) && strcmp(d->path, item->path) == 0;
-        if (fires(d, item)) {
-            return created ? d->readers : who;
+        if (d->done && ask_is_create(d->kind) && strcmp(d->path, item->path) == 0) {
+            known = true;
+            who = d->readers;
         }
-        who = created ? d->readers : who;
+        if (known && fires(d, item)) {
+            return who;
+        }
     }
     ens_fail("the tree tells of %s, to which nothing was done", item->path);
+}
+
+static bool is_parent(const char *parent, const char *path)
+{
+    size_t len = (size_t)(strrchr(path, '/') - path);
+    return strcmp(parent, "/") == 0 ? len == 0
+                                    : strlen(parent) == len && strncmp(parent, path, len) == 0;
+}
+
+/* Whether a child's deletion, which has just been heard in the same group, is what the event follows. */
+static bool follows_child(const struct member *m, size_t next, const struct item *item)
+{
+    const struct item *last = next > 0 ? &m->items[next - 1] : NULL;
+    return last != NULL && last->ask == NULL && last->group == item->group &&
+           last->event == ZKS__EVENT_DELETED && item->event == ZKS__EVENT_CHILDREN_CHANGED &&
+           is_parent(item->path, last->path);
+}
+
+bool hearing_fits(const struct member *m, size_t next, size_t at)
+{
+    const struct item *item = &m->items[at];
+    if (item->group == 0 || follows_child(m, next, item)) {
+        return true;
+    }
+    for (size_t i = next; i < m->n_items && m->items[i].group == item->group; i++) {
+        if (follows_child(m, next, &m->items[i])) {
+            return false;
+        }
+    }
+    return !item->after_child;
+}
+
+static bool hears_deletion(const struct member *member, size_t from, const char *path)
+{
+    for (size_t k = from; k < member->n_items; k++) {
+        const struct item *item = &member->items[k];
+        if (item->event == ZKS__EVENT_DELETED && strcmp(item->path, path) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Whether the member hears of each of the znodes that have been deleted below a path. */
+static bool hears_children(const struct hearing *h, const struct member *member, size_t from,
+                           const char *path)
+{
+    for (size_t i = 0; i < h->n_deeds; i++) {
+        const struct deed *d = &h->deeds[i];
+        if (strcmp(d->parent, path) == 0 && !hears_deletion(member, from, d->path)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* The order of the tree's events, for what a server sends is held against them in any order. */
+static void check_order(const struct hearing *h, struct member *member, size_t from)
+{
+    for (size_t k = from; k < member->n_items; k++) {
+        struct item *item = &member->items[k];
+        item->after_child = item->event == ZKS__EVENT_CHILDREN_CHANGED &&
+                            hears_children(h, member, from, item->path);
+    }
+    for (size_t k = from; k < member->n_items; k++) {
+        if (!hearing_fits(member, k, k)) {
+            ens_fail("the tree tells of %s too early or too late", member->items[k].path);
+        }
+    }
 }
 
 void hearing_end(struct hearing *h, struct model *m, const struct ask *ask,
                  const struct answer *answer)
 {
+    bool failed = false; /* A multi fails as a whole. */
+    for (size_t i = 0; i < answer->n_parts; i++) {
+        failed = failed || answer->parts[i].code != 0;
+    }
+    for (size_t i = 0; i < h->n_deeds; i++) {
+        h->deeds[i].done = answer->code == 0 && !failed;
+    }
     for (size_t i = 0; i < h->n_deeds && ask->kind != ASK_CLOSE; i++) {
         const struct answer *part = ask->kind == ASK_MULTI ? &answer->parts[i] : answer;
         h->deeds[i].path = part->has & HAS_PATH ? part->path : h->deeds[i].path;
@@ -159,5 +241,8 @@ void hearing_end(struct hearing *h, struct model *m, const struct ask *ask,
             }
         }
         member->n_items = kept;
+        if (ask->kind == ASK_CLOSE) {
+            check_order(h, member, h->n_items[i]);
+        }
     }
 }

@@ -13,6 +13,7 @@ struct deed {
     const char *path;
     const char *parent;
     uint32_t readers; /* Of a create: a bit for each member who may read what it creates. */
+    bool done;        /* It was not refused. */
 };
 
 struct hearing {
@@ -29,5 +30,9 @@ void hearing_begin(struct hearing *h, struct model *m, const struct member *memb
 /* hearing_end: after the write, which has had this answer: takes away what a member will not hear. */
 void hearing_end(struct hearing *h, struct model *m, const struct ask *ask,
                  const struct answer *answer);
+
+/* hearing_fits: whether the item at `at` may be heard after those before `next`.  In a group the znodes
+ * come in any order, but the event of the parent comes right after that of the first child. */
+bool hearing_fits(const struct member *member, size_t next, size_t at);
 
 #endif

@@ -301,11 +301,58 @@ static void read_several(struct model *m, struct member *member, const struct as
 
 /* ---- Watches ---- */
 
+struct watched {
+    struct watched *next;
+    const char *path;
+};
+
+/* The tree's table cannot be gone through. */
+static void note_watched(struct member *member, const char *path)
+{
+    for (const struct watched *w = member->watched; w != NULL; w = w->next) {
+        if (strcmp(w->path, path) == 0) {
+            return;
+        }
+    }
+    struct watched *w = arena_get(&member->watched_arena, sizeof *w);
+    *w = (struct watched){member->watched, arena_copy(&member->watched_arena, path, strlen(path))};
+    member->watched = w;
+}
+
+static void add_watch(struct model *m, struct ask *ask, size_t list, const char *path)
+{
+    ask->lists[list][ask->n_lists[list]++] = arena_copy(m->arena, path, strlen(path));
+}
+
+void model_watches(struct model *m, const struct member *member, struct ask *ask)
+{
+    const struct zks__watch_table *t = zks__tree_watches(m->tree);
+    struct zks__znode_stat stat;
+    size_t n = 0;
+    for (const struct watched *w = member->watched; w != NULL; w = w->next) {
+        n++;
+    }
+    *ask = (struct ask){.kind = ASK_SET_WATCHES};
+    for (size_t i = 0; i < LISTS; i++) {
+        ask->lists[i] = arena_get(m->arena, n * sizeof ask->lists[i][0]);
+    }
+    for (const struct watched *w = member->watched; w != NULL; w = w->next) {
+        if (zks__watch_has(t, ZKS__WATCHED_NODE, w->path, &member->watcher)) {
+            bool exists = zks__tree_exists(m->tree, w->path, NULL, &stat) == 0;
+            add_watch(m, ask, exists ? LIST_DATA : LIST_EXISTS, w->path);
+        }
+        if (zks__watch_has(t, ZKS__WATCHED_CHILDREN, w->path, &member->watcher)) {
+            add_watch(m, ask, LIST_CHILDREN, w->path);
+        }
+    }
+}
+
 static void set_watches(struct model *m, struct member *member, const struct ask *ask)
 {
     for (size_t i = 0; i < LISTS; i++) {
         enum zks__watched what = i == LIST_CHILDREN ? ZKS__WATCHED_CHILDREN : ZKS__WATCHED_NODE;
         for (size_t k = 0; k < ask->n_lists[i]; k++) {
+            note_watched(member, ask->lists[i][k]);
             int code = zks__tree_rewatch(m->tree, what, i != LIST_EXISTS, ask->lists[i][k],
                                          ask->model_zxid, &member->watcher);
             if (code != 0) {
@@ -417,6 +464,9 @@ const struct item *model_ask(struct model *m, struct member *member, const struc
                              int32_t xid)
 {
     struct answer answer = {0};
+    if (ask->watch) {
+        note_watched(member, ask->path);
+    }
     switch (ask->kind) {
     case ASK_SET_WATCHES:
     case ASK_SET_WATCHES2:
@@ -457,6 +507,8 @@ void model_open_session(struct model *m, struct member *member)
 void model_leave(struct model *m, struct member *member)
 {
     zks__watcher_close(zks__tree_watches(m->tree), &member->watcher);
+    member->watched = NULL;
+    arena_clear(&member->watched_arena);
 }
 
 void model_open(struct model *m, struct arena *arena, struct member *const *members,

@@ -14,7 +14,8 @@ struct item {
     struct answer answer;
     enum zks__event event;
     const char *path;
-    unsigned group; /* Events of the same one come in any order; 0 stands for none. */
+    unsigned group;   /* Events of the same one come in any order; 0 stands for none. */
+    bool after_child; /* In a group: the deletion of each child is to be heard too. */
 };
 
 /* A connection of a session. */
@@ -22,6 +23,8 @@ struct member {
     struct zks__session session;
     struct zks__who who;
     struct zks__watcher watcher;
+    struct watched *watched; /* What it has ever watched here. */
+    struct arena watched_arena;
     size_t server; /* Which one it is connected to. */
     struct item *items;
     size_t n_items;
@@ -46,6 +49,9 @@ void model_close(struct model *m);
 
 /* model_open_session: the server has opened it, and has chosen its number. */
 void model_open_session(struct model *m, struct member *member);
+
+/* model_watches: asks for just the watches that the member has. */
+void model_watches(struct model *m, const struct member *member, struct ask *ask);
 
 /* model_leave: the connection has ended, and its watches with it. */
 void model_leave(struct model *m, struct member *member);

@@ -54,6 +54,11 @@ bool path_is_inside(const struct generator *g, const char *path)
     return strncmp(path, g->top, len) == 0 && (path[len] == '/' || path[len] == '\0');
 }
 
+bool path_is_ours(const struct generator *g, const char *path)
+{
+    return path_is_inside(g, path) || strcmp(path, root_child) == 0;
+}
+
 const char *path_child(struct generator *g, const char *path)
 {
     path = strlen(path) < LONG_PATH ? path : g->top;
@@ -76,8 +81,12 @@ static const char *path_walk_down(struct generator *g, bool to_leaf)
         if (code != 0 || stat.num_children == 0 || (!to_leaf && chance(g, 15))) {
             return path;
         }
-        for (uint64_t n = generator_below(g, (uint64_t)stat.num_children); n > 0; n--) {
+        uint64_t n = generator_below(g, (uint64_t)stat.num_children);
+        for (; child != NULL && n > 0; n--) {
             child = zks__tree_next_child(child);
+        }
+        if (child == NULL) {
+            ens_fail("%s has fewer children than %d in the tree", path, stat.num_children);
         }
         path = path_join(g, path, path_join(g, "/", zks__tree_child_name(child)));
     }
@@ -158,6 +167,9 @@ const char *path_odd(struct generator *g)
     if (chance(g, 40)) {
         return PICK(g, outer_odd);
     }
+    if (chance(g, 25)) {
+        return chance(g, 60) ? root_child : "/";
+    }
     if (chance(g, 4)) {
         char *path = arena_get(g->arena, PATH_SIZE);
         (void)sprintf(path, "%s/%0600d", g->top, 7);
@@ -188,6 +200,9 @@ const char *path_any(struct generator *g)
 /* A path that a server reads, and sends, just as it is. */
 const char *path_plain(struct generator *g)
 {
+    if (chance(g, 6)) {
+        return chance(g, 50) ? root_child : "/";
+    }
     return chance(g, 50) ? path_walk(g) : path_named(g);
 }
 
@@ -222,11 +237,15 @@ static int32_t near(struct generator *g, int32_t version)
     return n < 90 ? (int32_t)((uint32_t)version + (chance(g, 50) ? 1u : -1u)) : PICK(g, others);
 }
 
-/* Writes to what is not ours must be refused; where it is not known why, the version does it. */
+/* Writes to what is not ours must be refused; where it is not known why, the version does it.  The root's
+ * version is not known. */
 int32_t pick_version(struct generator *g, enum ask_kind kind, const char *path)
 {
     struct zks__znode_stat stat = {0};
-    if (!path_is_inside(g, path)) {
+    if (kind == ASK_SET && strcmp(path, "/") == 0) {
+        return chance(g, 50) ? -1 : 77777;
+    }
+    if (!path_is_ours(g, path)) {
         return kind == ASK_DELETE || kind == ASK_CHECK ? PICK(g, ((int32_t[]){-1, 77777})) : 77777;
     }
     (void)pick_stat(g, path, &stat);
@@ -235,15 +254,41 @@ int32_t pick_version(struct generator *g, enum ask_kind kind, const char *path)
 
 /* ---- ACLs ---- */
 
+/* Some are near to who a client is, or to where it comes from, and are not that. */
 static const struct zks__id good_ids[] = {
-    {"world", "anyone"},   {"world", "anyone"},    {"digest", alice_id},
-    {"digest", alice_id},  {"digest", bob_id},     {"digest", keeper_id},
-    {"digest", "carol:x"}, {"auth", ""},           {"auth", "whatever"},
-    {"ip", "127.0.0.1"},   {"ip", "127.0.0.1/32"}, {"ip", "127.0.0.255/24"},
-    {"ip", "127.1.2.3/8"}, {"ip", "10.0.0.1"},     {"ip", "10.0.0.1/0"},
-    {"ip", "126.0.0.0/7"}, {"ip", "127.0.0.2/31"}, {"ip", "+127.00.0.01"},
-    {"digest", "a:b"},     {"ip", "127.0.0.1/+8"}, {"digest", ":x"},
-    {"ip", "128.0.0.1/1"}, {"digest", "a:b::"},    {"ip", "127.0.0.1/032"},
+    {"digest", "alice:1Yu1ryCXOIF7lyFzbmQ5J+MJOZc="},
+    {"digest", "alice:aYXlLOpEooaV1cRAvUL1fp9Qt7F="},
+    {"digest", "bob:aYXlLOpEooaV1cRAvUL1fp9Qt7E="},
+    {"digest", "bob:1Yu1ryCXOIF7lyFzbmQ5J+MJOZc"},
+    {"ip", "127.0.0.0/31"},
+    {"ip", "127.0.0.126/25"},
+    {"ip", "127.0.0.128/25"},
+    {"ip", "127.1.0.0/15"},
+    {"ip", "127.2.0.0/15"},
+    {"world", "anyone"},
+    {"world", "anyone"},
+    {"digest", alice_id},
+    {"digest", alice_id},
+    {"digest", bob_id},
+    {"digest", keeper_id},
+    {"digest", "carol:x"},
+    {"auth", ""},
+    {"auth", "whatever"},
+    {"ip", "127.0.0.1"},
+    {"ip", "127.0.0.1/32"},
+    {"ip", "127.0.0.255/24"},
+    {"ip", "127.1.2.3/8"},
+    {"ip", "10.0.0.1"},
+    {"ip", "10.0.0.1/0"},
+    {"ip", "126.0.0.0/7"},
+    {"ip", "127.0.0.2/31"},
+    {"ip", "+127.00.0.01"},
+    {"digest", "a:b"},
+    {"ip", "127.0.0.1/+8"},
+    {"digest", ":x"},
+    {"ip", "128.0.0.1/1"},
+    {"digest", "a:b::"},
+    {"ip", "127.0.0.1/032"},
 };
 
 static const struct zks__id bad_ids[] = {

@@ -12,7 +12,8 @@ bool chance(struct generator *g, uint64_t percent);
 const char *path_join(struct generator *g, const char *a, const char *b);
 const char *path_child(struct generator *g, const char *path);
 
-/* path_is_inside: whether it is the top, or below it. */
+/* path_is_inside: whether it is the top, or below it; path_is_ours: or the root's child. */
+bool path_is_ours(const struct generator *g, const char *path);
 bool path_is_inside(const struct generator *g, const char *path);
 
 /* Paths: path_walk is of a znode that is there, path_leaf of one without children, path_named of the small
@@ -33,7 +34,7 @@ void pick_data(struct generator *g, struct ask *ask);
 /* pick_acl: for a request that has its path and its flags. */
 void pick_acl(struct generator *g, struct ask *ask);
 
-/* pick_version: one that lets nobody change what is not below the top. */
+/* pick_version: one that lets nobody change what is not ours, but for the root's data. */
 int32_t pick_version(struct generator *g, enum ask_kind kind, const char *path);
 
 /* pick_crowd: how many znodes there are below the top. */

@@ -29,7 +29,7 @@ static bool is_parent(const char *parent, const char *path)
 
 bool plans_mislead(const struct plans *p, const struct ask *ask)
 {
-    if (!ask_is_write(ask->kind) || ask->kind == ASK_CLOSE) {
+    if (!ask_is_write(ask->kind)) {
         return false;
     }
     for (size_t i = 0; ask->kind == ASK_MULTI && i < ask->n_parts; i++) {

@@ -78,6 +78,7 @@ static uint64_t run_batch(struct side_by_side *s, struct client *client)
         plans_add(&plans, ask, &item->answer);
         done++;
     }
+    closes = closes && !plans_mislead(&plans, &close);
     if (closes) {
         (void)client_ask(c, client, &close);
     }

@@ -93,7 +93,7 @@ void tally_print(const struct tally *t)
     }
     uint64_t heard = print_events("who acts", t->own_events);
     heard += print_events("the others", t->other_events);
-    (void)printf("# %" PRIu64 " requests, %" PRIu64 " more in multis, %" PRIu64 " events, %" PRIu64
+    (void)printf("#: %" PRIu64 " requests, %" PRIu64 " more in multis, %" PRIu64 " events, %" PRIu64
                  " batches, %" PRIu64 " sessions, %" PRIu64 " taken up again\n",
                  sums[0], sums[1], heard, t->batches, t->sessions, t->attached);
 }
