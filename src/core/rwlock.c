@@ -717,17 +717,18 @@ static void settle_step(struct zks__rwlock *m, const struct zks__in *in, struct 
     if (m->state == ZKS__RWLOCK_HELD && in->now_ms >= m->look_at) {
         look_at_own(m, in, out);
     }
-    zks__litter_work(&m->litter, &own, in, out);
-    if (m->state == ZKS__RWLOCK_STARTING && in->connected &&
-        (!zks__litter_blocks(&m->litter) || m->litter.refused != 0)) {
-        start(m, in, out);
-    }
     if (m->state == ZKS__RWLOCK_IDLE && m->pending && m->litter.refused != 0 &&
         !m->litter.t_delete) {
         complete(m, out, m->litter.refused);
     }
+    /* Before the litter's work, which can find that it is time to look for something again. */
     if (m->state == ZKS__RWLOCK_IDLE && m->pending && !m->t_reset && zks__litter_none(&m->litter)) {
         complete(m, out, 0); /* An unlock: the server has confirmed that our znode is gone. */
+    }
+    zks__litter_work(&m->litter, &own, in, out);
+    if (m->state == ZKS__RWLOCK_STARTING && in->connected &&
+        (!zks__litter_blocks(&m->litter) || m->litter.refused != 0)) {
+        start(m, in, out);
     }
 }
 
