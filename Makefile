@@ -7,14 +7,17 @@ JOBS ?= $(shell nproc)
 # What `make check` builds and runs: see tools/run-tests --help.
 CHECK_PRESETS ?= dev clang asan tsan
 CHECK_RUNS ?= build/dev:unit build/clang:unit build/asan:unit build/tsan:unit build/dev:valgrind \
+              build/dev:sim build/asan:sim:sim_[^p] build/dev:valgrind:sim_seeds \
               build/dev:integration build/asan:integration build/tsan:integration
 SOAK_TIMES ?= 10
 SOAK_PRESETS ?= dev asan tsan
+SOAK_HISTORIES ?= 5000000
+SOAK_REQUESTS ?= 1000000
 
 werror := -DZKSYNC_WERROR=$(if $(CI),ON,OFF)
 build = cmake --preset $(1) $(werror) >/dev/null && cmake --build --preset $(1) -j $(JOBS)
 
-.PHONY: all demo check ensemble bench lint format install soak clean
+.PHONY: all demo check sim ensemble bench lint format install soak soak-sim clean
 
 all:
 	@$(call build,release)
@@ -29,6 +32,12 @@ check:
 	@set -e; for preset in $(CHECK_PRESETS); do $(call build,$$preset); done
 	@tools/lint build/dev
 	@tools/run-tests $(CHECK_RUNS)
+
+# make sim SEED=N tells the history of a seed, make sim PLAN=FILE that of a plan.
+sim:
+	@tools/setup check
+	@$(call build,dev)
+	@build/dev/test/sim/sim $(if $(PLAN),plan $(PLAN),seed $(SEED))
 
 ensemble:
 	@tools/setup demo
@@ -51,7 +60,21 @@ install: all
 soak:
 	@tools/setup check
 	@set -e; for preset in $(SOAK_PRESETS); do $(call build,$$preset); done
+	@$(MAKE) --no-print-directory soak-sim
 	@tools/run-tests --repeat $(SOAK_TIMES) $(SOAK_PRESETS:%=build/%)
+
+# Histories that no run has seen, all of the sweep, deeper explorations, more requests for the tree, and
+# which branches of the core the histories take.
+soak-sim:
+	@tools/setup check
+	@$(call build,dev)
+	@ZKSYNC_SIM_FIRST=$$(date +%s000000) ZKSYNC_SIM_HISTORIES=$(SOAK_HISTORIES) ZKSYNC_TEST_LIMIT_S=36000 \
+	    tools/run-tests build/dev:sim:sim_seeds
+	@ZKSYNC_SIM_SWEEP=1 ZKSYNC_SIM_DEEPER=2 ZKSYNC_TEST_LIMIT_S=36000 \
+	    tools/run-tests "build/dev:sim:sim_(sweep|coverage|explore)"
+	@ZKSYNC_TREE_SEED=$$(date +%s) ZKSYNC_TREE_OPS=$(SOAK_REQUESTS) ZKSYNC_TEST_LIMIT_S=36000 \
+	    tools/run-tests build/dev:integration:tree_server
+	@tools/coverage
 
 clean:
 	@rm -rf build

@@ -1,0 +1,262 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A double barrier's rounds are all or none.
+ *
+ * Who is in a round has asked before the first of them learns that it is open; there are n of them, of
+ * whom each learns it too, unless its session or its process has ended; and nobody is told that all
+ * have left before they have asked to. */
+#include <string.h>
+
+#include "check.h"
+#include "units.h"
+
+enum { VISITS_MAX = 1024, ROUNDS_MAX = 256, NAME_MAX_LEN = 33 };
+
+/* From an enter to the leave behind it. */
+struct visit {
+    int thing;
+    int actor;
+    unsigned number;
+    int round;      /* -1 for none that is known of. */
+    bool ambiguous; /* It may have been in a round all the same. */
+    bool disturbed; /* Its connection was lost, or its session not sure for a while, or worse. */
+    bool doubtful;  /* ... before it was told that it is inside. */
+    bool waits;     /* Its leave waits for the others. */
+    uint64_t asked_at;
+    uint64_t entered_at;
+    uint64_t ended_at; /* Of the enter. */
+    uint64_t leave_at;
+    uint64_t left_at; /* NEVER for not, or not for certain. */
+};
+
+struct round {
+    int thing;
+    char name[NAME_MAX_LEN];
+    uint64_t not_before; /* It was opened then or later, */
+    uint64_t seen_at;    /* ... and by then somebody knew. */
+    uint32_t n;
+};
+
+static const struct plan *plan;
+static struct visit visits[VISITS_MAX];
+static unsigned n_visits;
+static struct round rounds[ROUNDS_MAX];
+static unsigned n_rounds;
+static int present[ACTORS_MAX]; /* The visit that an actor makes, -1 for none. */
+static bool spoilt[THINGS_MAX];
+static uint64_t sure_until[PROCESSES_MAX];
+
+static void begin(const struct plan *p)
+{
+    plan = p;
+    n_visits = n_rounds = 0;
+    memset(spoilt, 0, sizeof spoilt);
+    memset(sure_until, 0, sizeof sure_until);
+    for (int i = 0; i < ACTORS_MAX; i++) {
+        present[i] = -1;
+    }
+}
+
+static struct visit *of(int actor)
+{
+    return present[actor] >= 0 ? &visits[present[actor]] : NULL;
+}
+
+static void asked(const struct seen *s)
+{
+    struct visit *v = of(s->actor);
+    if (s->what == DO_LEAVE) {
+        if (v != NULL && v->leave_at == NEVER) {
+            v->leave_at = s->at;
+            v->waits = s->wait_ms != 0;
+        }
+        return;
+    }
+    /* An enter while the last visit still goes on is refused, and begins none. */
+    if (s->what != DO_ENTER || n_visits == VISITS_MAX ||
+        (v != NULL && v->round >= 0 && v->leave_at == NEVER)) {
+        return;
+    }
+    present[s->actor] = (int)n_visits;
+    visits[n_visits++] = (struct visit){.thing = s->thing,
+                                        .actor = s->actor,
+                                        .number = s->number,
+                                        .round = -1,
+                                        .asked_at = s->at,
+                                        .ended_at = NEVER,
+                                        .leave_at = NEVER,
+                                        .left_at = NEVER};
+}
+
+static int find_round(const struct seen *s)
+{
+    for (unsigned i = 0; i < n_rounds; i++) {
+        if (rounds[i].thing == s->thing && strncmp(rounds[i].name, s->text, 32) == 0) {
+            return (int)i;
+        }
+    }
+    if (n_rounds == ROUNDS_MAX) {
+        return -1;
+    }
+    struct round *r = &rounds[n_rounds];
+    *r = (struct round){.thing = s->thing, .seen_at = s->at};
+    memcpy(r->name, s->text, 32);
+    return (int)n_rounds++;
+}
+
+static void entered(const struct seen *s, struct visit *v)
+{
+    int number = find_round(s);
+    if (number < 0) {
+        return;
+    }
+    struct round *r = &rounds[number];
+    v->round = number;
+    v->entered_at = s->at;
+    r->not_before = v->asked_at > r->not_before ? v->asked_at : r->not_before;
+    if (spoilt[s->thing]) {
+        return;
+    }
+    if (v->asked_at > r->seen_at) {
+        check_fail(&check_rounds,
+                   "actor %d has entered round %.32s, which others were in before "
+                   "it asked",
+                   s->actor, r->name);
+    }
+    if (++r->n > plan->things[s->thing].n && plan->actors[s->actor].n == plan->things[s->thing].n) {
+        check_fail(&check_rounds, "actor %d is one too many in round %.32s", s->actor, r->name);
+    }
+}
+
+static void ended(const struct seen *s)
+{
+    struct visit *v = of(s->actor);
+    if (v == NULL) {
+        return;
+    }
+    if (s->what == DO_ENTER && v->number == s->number) {
+        v->ended_at = s->at;
+        v->ambiguous = s->result == ZKS_ELOST || s->result == ZKS_ECLOSED ||
+                       s->result == ZKS_EACCES || s->result == ZKS_ESERVER;
+        if (s->result == 0) {
+            entered(s, v);
+        }
+    } else if (s->what == DO_LEAVE && s->result == 0 && v->round >= 0 && v->waits) {
+        v->left_at = s->at;
+    }
+}
+
+static void disturb(int process, bool dead)
+{
+    for (unsigned i = 0; i < plan->n_actors; i++) {
+        if ((int)plan->actors[i].process == process && of((int)i) != NULL) {
+            of((int)i)->disturbed = true;
+            of((int)i)->doubtful |= of((int)i)->round < 0;
+            present[i] = dead ? -1 : present[i];
+        }
+    }
+}
+
+/* A session can end, and another begin, without a word about it to a program that stood still. */
+static void sure(const struct seen *s)
+{
+    uint64_t *until = &sure_until[s->process];
+    if (*until != 0 && (s->until == 0 || s->at > *until)) {
+        disturb(s->process, false);
+    }
+    *until = s->until;
+}
+
+static void see(const struct seen *s)
+{
+    switch (s->kind) {
+    case SEEN_ASK:
+        asked(s);
+        break;
+    case SEEN_DONE:
+        ended(s);
+        break;
+    case SEEN_STATE:
+        if (s->result == ZKS_CLIENT_SUSPENDED || s->result == ZKS_CLIENT_LOST) {
+            disturb(s->process, false);
+        }
+        break;
+    case SEEN_LEASE:
+        sure(s);
+        break;
+    case SEEN_DEATH:
+        disturb(s->process, true);
+        break;
+    case SEEN_BROKEN:
+        if (of(s->actor) != NULL) {
+            of(s->actor)->disturbed = true;
+            of(s->actor)->doubtful |= of(s->actor)->round < 0;
+        }
+        break;
+    case SEEN_FREED:
+        if (of(s->actor) != NULL && of(s->actor)->leave_at == NEVER) {
+            of(s->actor)->leave_at = s->at;
+        }
+        break;
+    case SEEN_SPOILT:
+        spoilt[s->thing] = true;
+        break;
+    default:
+        break;
+    }
+}
+
+/* Who can have been in a round without having learnt of it: whose session ended while he waited, and
+ * the round with it before he looked again; whose enter ended so that he cannot know; or who died. */
+static bool may_have_been_in(const struct visit *v, int round)
+{
+    const struct round *r = &rounds[round];
+    return v->thing == r->thing && v->round != round && v->asked_at <= r->seen_at &&
+           (v->ambiguous || (v->doubtful && v->ended_at >= r->not_before));
+}
+
+static void judge_number(int round)
+{
+    const struct round *r = &rounds[round];
+    uint32_t n = r->n;
+    for (unsigned i = 0; i < n_visits; i++) {
+        n += may_have_been_in(&visits[i], round);
+    }
+    if (n < plan->things[r->thing].n) {
+        check_fail(&check_rounds,
+                   "round %.32s had %u members who know of it, and at most %u in all", r->name,
+                   r->n, n);
+    }
+}
+
+/* Whoever is told that all have left: each of the others had asked to, or was disturbed. */
+static void judge_leave(const struct visit *v)
+{
+    for (unsigned i = 0; i < n_visits; i++) {
+        const struct visit *w = &visits[i];
+        if (w->round == v->round && w != v && !w->disturbed && w->leave_at > v->left_at) {
+            check_fail(&check_rounds, "actor %d has left round %.32s, but actor %d was inside",
+                       v->actor, rounds[v->round].name, w->actor);
+        }
+    }
+}
+
+static bool waited(const struct visit *v)
+{
+    return v->left_at != NEVER && v->round >= 0;
+}
+
+static void end(void)
+{
+    for (unsigned i = 0; i < n_rounds; i++) {
+        if (!spoilt[rounds[i].thing]) {
+            judge_number((int)i);
+        }
+    }
+    for (unsigned i = 0; i < n_visits; i++) {
+        if (waited(&visits[i]) && !spoilt[visits[i].thing]) {
+            judge_leave(&visits[i]);
+        }
+    }
+}
+
+const struct checker check_rounds = {"rounds", begin, see, end};

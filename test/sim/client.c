@@ -1,0 +1,815 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A libzookeeper whose network is the simulated one: what the driver calls, with the same order of
+ * events and answers, the same doubts after a lost connection, and the same watches. */
+#include <stdlib.h>
+#include <string.h>
+
+#include <zookeeper/zookeeper.h>
+
+#include "ensemble.h"
+#include "fold.h"
+#include "memory.h"
+#include "observe.h"
+#include "process.h"
+
+const int ZOO_PERSISTENT = 0;
+const int ZOO_EPHEMERAL = 1;
+const int ZOO_EPHEMERAL_SEQUENTIAL = 3;
+const int ZOO_CONTAINER = 4;
+const int ZOO_EXPIRED_SESSION_STATE = -112;
+const int ZOO_AUTH_FAILED_STATE = -113;
+const int ZOO_CONNECTING_STATE = 1;
+const int ZOO_ASSOCIATING_STATE = 2;
+const int ZOO_CONNECTED_STATE = 3;
+const int ZOO_CREATED_EVENT = 1;
+const int ZOO_DELETED_EVENT = 2;
+const int ZOO_CHANGED_EVENT = 3;
+const int ZOO_CHILD_EVENT = 4;
+const int ZOO_SESSION_EVENT = -1;
+struct ACL_vector ZOO_OPEN_ACL_UNSAFE;
+struct ACL_vector ZOO_CREATOR_ALL_ACL;
+
+static const struct zks__ace open_to_all = {31, {"world", "anyone"}};
+
+enum answer_kind { TO_VOID, TO_STAT, TO_DATA, TO_CHILDREN, TO_STRING, TO_CREATED };
+
+union completion {
+    void_completion_t to_void;
+    stat_completion_t to_stat;
+    data_completion_t to_data;
+    strings_stat_completion_t to_children;
+    string_completion_t to_string;
+    string_stat_completion_t to_created;
+};
+
+/* A watch that is set once the answer is there, or that is set. */
+struct registration {
+    struct registration *next;
+    enum zks__watched what;
+    bool existed;
+    watcher_fn fn;
+    void *context;
+    const char *path;
+};
+
+/* A request of the driver's, from the call to the completion. */
+struct call {
+    struct request request;
+    struct call *next;
+    enum answer_kind kind;
+    union completion completion;
+    const void *data;
+    struct registration *watch; /* NULL for none. */
+    uint64_t heard;             /* A hash of what its fellows have been answered. */
+};
+
+struct _zhandle {
+    struct _zhandle *next;
+    struct process *process;
+    watcher_fn watcher;
+    void *context;
+    clientid_t id;
+    int timeout_ms;
+    int state;
+    struct conn *conn;
+    struct call *first; /* Not answered, in order. */
+    struct call **last;
+    struct registration *watches;
+    int64_t zxid; /* The latest seen. */
+    unsigned order[SERVERS_MAX];
+    unsigned tried;
+    uint64_t heard_at;
+    struct happening connect;
+    struct happening silence;
+};
+
+static struct _zhandle *of_connect(struct happening *h)
+{
+    return (struct _zhandle *)(void *)((char *)h - offsetof(struct _zhandle, connect));
+}
+
+static struct _zhandle *of_silence(struct happening *h)
+{
+    return (struct _zhandle *)(void *)((char *)h - offsetof(struct _zhandle, silence));
+}
+
+/* ---- Answers to the driver ---- */
+
+static void to_stat(struct Stat *out, const struct zks__znode_stat *in)
+{
+    *out = (struct Stat){.czxid = in->czxid,
+                         .mzxid = in->mzxid,
+                         .pzxid = in->pzxid,
+                         .ctime = in->ctime,
+                         .mtime = in->mtime,
+                         .version = in->version,
+                         .cversion = in->cversion,
+                         .aversion = in->aversion,
+                         .ephemeralOwner = in->ephemeral_owner,
+                         .dataLength = in->data_length,
+                         .numChildren = in->num_children};
+}
+
+/* Calls the completion; `a` is NULL where only an error is known. */
+static void complete(struct call *c, int rc, const struct answer *a)
+{
+    struct Stat stat;
+    struct String_vector children = {0, NULL};
+    if (a != NULL && rc == ZOK) {
+        to_stat(&stat, &a->stat);
+        children.count = (int32_t)a->n_children;
+        memcpy(&children.data, &a->children, sizeof children.data);
+    }
+    switch (c->kind) {
+    case TO_VOID:
+        c->completion.to_void(rc, c->data);
+        break;
+    case TO_STAT:
+        c->completion.to_stat(rc, rc == ZOK ? &stat : NULL, c->data);
+        break;
+    case TO_DATA:
+        c->completion.to_data(rc, rc == ZOK ? a->data : NULL,
+                              rc == ZOK && a->data != NULL ? a->stat.data_length : -1,
+                              rc == ZOK ? &stat : NULL, c->data);
+        break;
+    case TO_CHILDREN:
+        c->completion.to_children(rc, rc == ZOK ? &children : NULL, rc == ZOK ? &stat : NULL,
+                                  c->data);
+        break;
+    case TO_STRING:
+        c->completion.to_string(rc, c->request.path, c->data);
+        break;
+    case TO_CREATED:
+        c->completion.to_created(rc, rc == ZOK ? a->path : NULL, rc == ZOK ? &stat : NULL, c->data);
+        break;
+    }
+}
+
+static struct call *pop(struct _zhandle *zh)
+{
+    struct call *c = zh->first;
+    zh->first = c->next;
+    if (zh->first == NULL) {
+        zh->last = &zh->first;
+    }
+    return c;
+}
+
+/* All that was asked for ends with an error that says nothing of what was carried out. */
+static void fail_all(struct _zhandle *zh, int rc)
+{
+    while (zh->first != NULL) {
+        struct call *c = pop(zh);
+        complete(c, rc, NULL);
+    }
+}
+
+static void session_event(struct _zhandle *zh, int state)
+{
+    zh->watcher(zh, ZOO_SESSION_EVENT, state, NULL, zh->context);
+}
+
+static void connect_soon(struct _zhandle *zh)
+{
+    uint64_t after = chance_below(&zh->process->chance, 4) * MS;
+    if (zh->tried % zh->process->style.n_servers == 0 && zh->tried > 0) {
+        after += (uint64_t)zh->timeout_ms * MS / 60; /* All have been tried in vain. */
+    }
+    sched_after(&zh->connect, channel_exploring() ? 0 : after);
+}
+
+/* The connection is gone: first the event, then the errors. */
+static void disconnected(struct _zhandle *zh, int rc)
+{
+    bool was_connected = zh->state == ZOO_CONNECTED_STATE;
+    if (zh->conn != NULL) {
+        conn_drop(zh->conn);
+        zh->conn = NULL;
+    }
+    zh->state = ZOO_CONNECTING_STATE;
+    sched_at(&zh->silence, NEVER);
+    if (was_connected) {
+        session_event(zh, ZOO_CONNECTING_STATE);
+    }
+    fail_all(zh, rc);
+    connect_soon(zh);
+}
+
+/* ---- Watches ---- */
+
+static bool same_watch(const struct registration *a, const struct registration *b)
+{
+    return a->what == b->what && a->existed == b->existed && a->fn == b->fn &&
+           a->context == b->context && strcmp(a->path, b->path) == 0;
+}
+
+static void set_watch(struct _zhandle *zh, struct registration *w)
+{
+    for (struct registration *r = zh->watches; r != NULL; r = r->next) {
+        if (same_watch(r, w)) {
+            return;
+        }
+    }
+    w->next = zh->watches;
+    zh->watches = w;
+}
+
+static bool concerns(const struct registration *w, const struct answer *a)
+{
+    if (strcmp(w->path, a->path) != 0) {
+        return false;
+    }
+    return a->event == ZKS__EVENT_DELETED ||
+           (a->event == ZKS__EVENT_CHILDREN_CHANGED) == (w->what == ZKS__WATCHED_CHILDREN);
+}
+
+static void fire_watches(struct _zhandle *zh, const struct answer *a)
+{
+    struct registration *fired = NULL;
+    struct registration **at = &zh->watches;
+    while (*at != NULL) {
+        struct registration *w = *at;
+        if (concerns(w, a)) {
+            *at = w->next;
+            w->next = fired;
+            fired = w;
+        } else {
+            at = &w->next;
+        }
+    }
+    for (; fired != NULL; fired = fired->next) {
+        fired->fn(zh, (int)a->event, ZOO_CONNECTED_STATE, a->path, fired->context);
+    }
+}
+
+/* ---- The connection ---- */
+
+static void send_call(struct _zhandle *zh, struct call *c)
+{
+    c->request.conn = zh->conn;
+    channel_send(&zh->conn->up, &c->request.parcel);
+}
+
+static void send_watches(struct _zhandle *zh)
+{
+    size_t n = 0;
+    for (struct registration *w = zh->watches; w != NULL; w = w->next) {
+        n++;
+    }
+    if (n == 0) {
+        return;
+    }
+    struct request *r = memory_get(sizeof *r);
+    r->ask = ASK_REWATCH;
+    r->conn = zh->conn;
+    r->zxid = zh->zxid;
+    r->watches = memory_get(n * sizeof *r->watches);
+    for (struct registration *w = zh->watches; w != NULL; w = w->next) {
+        r->watches[r->n_watches++] = (struct had_watch){w->what, w->existed, w->path};
+    }
+    channel_send(&zh->conn->up, &r->parcel);
+}
+
+static void connected(struct _zhandle *zh, const struct answer *a)
+{
+    zh->state = ZOO_CONNECTED_STATE;
+    zh->id.client_id = a->session;
+    zh->timeout_ms = (int)a->timeout_ms;
+    zh->tried = 0;
+    session_event(zh, ZOO_CONNECTED_STATE);
+    send_watches(zh);
+    for (struct call *c = zh->first; c != NULL; c = c->next) {
+        send_call(zh, c);
+    }
+}
+
+static void expired(struct _zhandle *zh)
+{
+    zh->state = ZOO_EXPIRED_SESSION_STATE;
+    conn_drop(zh->conn);
+    zh->conn = NULL;
+    sched_at(&zh->silence, NEVER);
+    session_event(zh, ZOO_EXPIRED_SESSION_STATE);
+    fail_all(zh, ZSESSIONEXPIRED);
+}
+
+static void replied(struct _zhandle *zh, const struct answer *a)
+{
+    if (a->request->ask == ASK_REWATCH) {
+        return;
+    }
+    struct call *c = pop(zh);
+    if (c->watch != NULL && (a->code == ZOK || (a->code == ZNONODE && c->kind == TO_STAT))) {
+        c->watch->existed = a->code == ZOK;
+        set_watch(zh, c->watch);
+    }
+    if (channel_exploring() && zh->first != NULL && zh->first->data == c->data) {
+        zh->first->heard = fold_answer(c->heard, a);
+    }
+    observe_answer(zh->process, &c->request, a);
+    complete(c, a->code, a);
+}
+
+void client_arrived(struct conn *conn, struct answer *a)
+{
+    struct _zhandle *zh = conn->client;
+    struct process *p = zh->process;
+    if (!process_step(p) || zh->conn != conn) {
+        return;
+    }
+    process_enter(p);
+    zh->heard_at = sched_now();
+    if (a->zxid > zh->zxid) {
+        zh->zxid = a->zxid;
+    }
+    switch (a->tell) {
+    case TELL_CONNECTED:
+        connected(zh, a);
+        break;
+    case TELL_EXPIRED:
+        expired(zh);
+        break;
+    case TELL_REPLY:
+        replied(zh, a);
+        break;
+    case TELL_EVENT:
+        observe_event(p, a);
+        fire_watches(zh, a);
+        break;
+    case TELL_END:
+        disconnected(zh, ZCONNECTIONLOSS);
+        break;
+    }
+    process_leave(p);
+    process_told(p);
+}
+
+/* It asks the next server to take the session up. */
+static void try_connect(struct happening *h)
+{
+    struct _zhandle *zh = of_connect(h);
+    struct process *p = zh->process;
+    if (p->paused_until > sched_now()) {
+        sched_at(h, p->paused_until);
+        return;
+    }
+    unsigned server = zh->order[zh->tried++ % p->style.n_servers];
+    struct chance chance = {chance_next(&p->chance)};
+    zh->conn = ensemble_connect(server, zh, p->number, p->style.longest, chance);
+    process_enter(p);
+    if (zh->conn == NULL) {
+        fail_all(zh, ZCONNECTIONLOSS);
+        connect_soon(zh);
+    } else {
+        struct request *r = memory_get(sizeof *r);
+        r->ask = ASK_CONNECT;
+        r->conn = zh->conn;
+        r->session = zh->id.client_id;
+        r->timeout_ms = (uint32_t)zh->timeout_ms;
+        r->zxid = zh->zxid;
+        zh->state = ZOO_ASSOCIATING_STATE;
+        zh->heard_at = sched_now();
+        channel_send(&zh->conn->up, &r->parcel);
+        if (!channel_exploring()) {
+            sched_after(&zh->silence, (uint64_t)zh->timeout_ms * MS * 2 / 3);
+        }
+    }
+    process_leave(p);
+    process_told(p);
+}
+
+/* Nothing has been heard for two thirds of the timeout: the connection is taken for lost. */
+static void silence(struct happening *h)
+{
+    struct _zhandle *zh = of_silence(h);
+    struct process *p = zh->process;
+    uint64_t limit = (uint64_t)zh->timeout_ms * MS * 2 / 3;
+    if (p->paused_until > sched_now()) {
+        /* When it goes on it may look at its clock first, or at what has come meanwhile. */
+        sched_at(h, p->paused_until + chance_below(&p->chance, 2) * 100);
+    } else if (sched_now() - zh->heard_at < limit) {
+        sched_at(h, zh->heard_at + limit);
+    } else if (process_step(p)) {
+        process_enter(p);
+        disconnected(zh, ZOPERATIONTIMEOUT);
+        process_leave(p);
+        process_told(p);
+    }
+}
+
+/* ---- What befalls it ---- */
+
+void client_cut(struct process *p, bool both)
+{
+    for (struct _zhandle *zh = p->handles; zh != NULL; zh = zh->next) {
+        if (zh->conn != NULL) {
+            conn_cut(zh->conn, both);
+        }
+    }
+}
+
+void client_stall(struct process *p, uint64_t us)
+{
+    for (struct _zhandle *zh = p->handles; zh != NULL; zh = zh->next) {
+        if (zh->conn != NULL) {
+            channel_hold(&zh->conn->up, sched_now() + us);
+            channel_hold(&zh->conn->down, sched_now() + us);
+        }
+    }
+}
+
+void client_hold(struct process *p)
+{
+    for (struct _zhandle *zh = p->handles; zh != NULL; zh = zh->next) {
+        if (zh->conn != NULL) {
+            channel_hold(&zh->conn->down, p->paused_until + chance_below(&p->chance, 2) * 50);
+        }
+    }
+}
+
+static void drop(struct _zhandle *zh)
+{
+    if (zh->conn != NULL) {
+        conn_drop(zh->conn);
+        zh->conn = NULL;
+    }
+    sched_at(&zh->connect, NEVER);
+    sched_at(&zh->silence, NEVER);
+}
+
+void client_drop_all(struct process *p)
+{
+    for (; p->handles != NULL; p->handles = p->handles->next) {
+        if (p->handles->conn != NULL) {
+            channel_cut(&p->handles->conn->up);
+        }
+        drop(p->handles);
+    }
+}
+
+int64_t client_session(const struct process *p)
+{
+    const struct _zhandle *zh = p->handles;
+    return zh != NULL && zh->state != ZOO_EXPIRED_SESSION_STATE ? zh->id.client_id : 0;
+}
+
+uint64_t client_hash(const struct process *p, uint64_t hash)
+{
+    for (const struct _zhandle *zh = p->handles; zh != NULL; zh = zh->next) {
+        hash = fold(fold(hash, (uint64_t)zh->state), (uint64_t)zh->id.client_id);
+        hash = fold(fold(hash, (uint64_t)zh->zxid), zh->conn != NULL);
+        for (struct parcel *a = zh->conn != NULL ? zh->conn->down.first : NULL; a != NULL;
+             a = a->next) {
+            hash = fold_answer(hash, (const struct answer *)a);
+        }
+        hash = fold(hash, (uint64_t)sched_planned(&zh->connect) << 8 | zh->tried);
+        for (const struct call *c = zh->first; c != NULL; c = c->next) {
+            hash = fold(fold_request(hash, &c->request), c->heard);
+        }
+        uint64_t watches = 0; /* In no order. */
+        for (const struct registration *w = zh->watches; w != NULL; w = w->next) {
+            watches += fold_text(fold((uint64_t)w->what, w->existed), w->path);
+        }
+        hash = fold(hash, watches);
+    }
+    return hash;
+}
+
+/* ---- libzookeeper's functions ---- */
+
+zhandle_t *zookeeper_init2(const char *host, watcher_fn fn, int recv_timeout,
+                           const clientid_t *clientid, void *context, int flags,
+                           log_callback_fn log_callback)
+{
+    struct process *p = process_current();
+    struct _zhandle *zh = memory_get(sizeof *zh);
+    (void)host;
+    (void)clientid;
+    (void)flags;
+    (void)log_callback;
+    zh->process = p;
+    zh->watcher = fn;
+    zh->context = context;
+    zh->timeout_ms = recv_timeout;
+    zh->state = ZOO_CONNECTING_STATE;
+    zh->last = &zh->first;
+    zh->connect.fire = try_connect;
+    zh->silence.fire = silence;
+    for (unsigned i = 0; i < p->style.n_servers; i++) {
+        unsigned j = (unsigned)chance_below(&p->chance, i + 1);
+        zh->order[i] = zh->order[j];
+        zh->order[j] = i;
+    }
+    zh->next = p->handles;
+    p->handles = zh;
+    connect_soon(zh);
+    return zh;
+}
+
+int zookeeper_close(zhandle_t *zh)
+{
+    struct process *p = zh->process;
+    if (zh->state == ZOO_CONNECTED_STATE) {
+        struct request *r = memory_get(sizeof *r);
+        r->ask = ASK_CLOSE;
+        r->conn = zh->conn;
+        channel_send(&zh->conn->up, &r->parcel);
+    }
+    /* Whatever has not been answered is dropped without a word. */
+    drop(zh);
+    for (struct _zhandle **at = &p->handles; *at != NULL; at = &(*at)->next) {
+        if (*at == zh) {
+            *at = zh->next;
+            break;
+        }
+    }
+    return ZOK;
+}
+
+int zoo_set_servers_resolution_delay(zhandle_t *zh, int delay_ms)
+{
+    (void)zh;
+    (void)delay_ms;
+    return ZOK;
+}
+
+int zoo_add_auth(zhandle_t *zh, const char *scheme, const char *cert, int cert_len,
+                 void_completion_t completion, const void *data)
+{
+    (void)zh;
+    (void)scheme;
+    (void)cert;
+    (void)cert_len;
+    (void)completion;
+    (void)data;
+    return ZOK;
+}
+
+const clientid_t *zoo_client_id(zhandle_t *zh)
+{
+    return &zh->id;
+}
+
+int zoo_recv_timeout(zhandle_t *zh)
+{
+    return zh->timeout_ms;
+}
+
+const void *zoo_get_context(zhandle_t *zh)
+{
+    return zh->context;
+}
+
+int zoo_state(zhandle_t *zh)
+{
+    return zh->state;
+}
+
+int is_unrecoverable(zhandle_t *zh)
+{
+    return zh->state < 0 ? ZINVALIDSTATE : ZOK;
+}
+
+static const char *copy_text(const char *text)
+{
+    size_t len = strlen(text) + 1;
+    return memcpy(memory_get(len), text, len);
+}
+
+static void *copy_bytes(const void *bytes, int len)
+{
+    return bytes == NULL || len < 0 ? NULL
+                                    : memcpy(memory_get((size_t)len + 1), bytes, (size_t)len);
+}
+
+static struct call *call(zhandle_t *zh, enum ask ask, const char *path, enum answer_kind kind,
+                         union completion completion, const void *data)
+{
+    struct call *c = memory_get(sizeof *c);
+    (void)zh;
+    c->request.ask = ask;
+    c->request.path = copy_text(path);
+    c->kind = kind;
+    c->completion = completion;
+    c->data = data;
+    return c;
+}
+
+static void watch(struct call *c, watcher_fn fn, void *context, enum zks__watched what)
+{
+    if (fn != NULL) {
+        c->watch = memory_get(sizeof *c->watch);
+        *c->watch = (struct registration){
+            .what = what, .existed = true, .fn = fn, .context = context, .path = c->request.path};
+        c->request.watch = true;
+    }
+}
+
+/* Heartbeats play no part where interleavings are explored. */
+static bool is_heartbeat(const struct call *c)
+{
+    return c->request.ask == ASK_SYNC && strcmp(c->request.path, "/") == 0;
+}
+
+static int submit(zhandle_t *zh, struct call *c)
+{
+    struct process *p = zh->process;
+    if (is_unrecoverable(zh) != ZOK) {
+        return ZINVALIDSTATE;
+    }
+    if (p->style.tricks != 0 && chance_one_in(&p->chance, p->style.tricks)) {
+        return ZMARSHALLINGERROR;
+    }
+    if (channel_exploring() && is_heartbeat(c)) {
+        complete(c, ZOK, NULL);
+        return ZOK;
+    }
+    c->request.asked_at = sched_now();
+    observe_request(p, &c->request);
+    *zh->last = c;
+    zh->last = &c->next;
+    if (zh->state == ZOO_CONNECTED_STATE) {
+        send_call(zh, c);
+    }
+    return ZOK;
+}
+
+static void set_ops(struct call *c, const struct zks__op *ops, size_t n)
+{
+    c->request.ops = memcpy(memory_get(n * sizeof *ops), ops, n * sizeof *ops);
+    c->request.n_ops = n;
+}
+
+static struct zks__op create_op(const char *path, const char *value, int len, int mode)
+{
+    return (struct zks__op){.kind = ZKS__OP_CREATE,
+                            .path = copy_text(path),
+                            .data = copy_bytes(value, len),
+                            .data_len = len > 0 ? (size_t)len : 0,
+                            .aces = &open_to_all,
+                            .n_aces = 1,
+                            .mode = mode};
+}
+
+static struct zks__op set_op(const char *path, const char *value, int len, int version)
+{
+    return (struct zks__op){.kind = ZKS__OP_SET,
+                            .path = copy_text(path),
+                            .data = copy_bytes(value, len),
+                            .data_len = len > 0 ? (size_t)len : 0,
+                            .version = version};
+}
+
+static struct zks__op versioned_op(enum zks__op_kind kind, const char *path, int version)
+{
+    return (struct zks__op){.kind = kind, .path = copy_text(path), .version = version};
+}
+
+int zoo_async(zhandle_t *zh, const char *path, string_completion_t completion, const void *data)
+{
+    const union completion to = {.to_string = completion};
+    return submit(zh, call(zh, ASK_SYNC, path, TO_STRING, to, data));
+}
+
+int zoo_aset(zhandle_t *zh, const char *path, const char *buffer, int buflen, int version,
+             stat_completion_t completion, const void *data)
+{
+    const union completion to = {.to_stat = completion};
+    struct call *c = call(zh, ASK_WRITE, path, TO_STAT, to, data);
+    const struct zks__op op = set_op(path, buffer, buflen, version);
+    set_ops(c, &op, 1);
+    return submit(zh, c);
+}
+
+int zoo_awexists(zhandle_t *zh, const char *path, watcher_fn watcher, void *watcherCtx,
+                 stat_completion_t completion, const void *data)
+{
+    const union completion to = {.to_stat = completion};
+    struct call *c = call(zh, ASK_EXISTS, path, TO_STAT, to, data);
+    watch(c, watcher, watcherCtx, ZKS__WATCHED_NODE);
+    return submit(zh, c);
+}
+
+int zoo_awget(zhandle_t *zh, const char *path, watcher_fn watcher, void *watcherCtx,
+              data_completion_t completion, const void *data)
+{
+    const union completion to = {.to_data = completion};
+    struct call *c = call(zh, ASK_GET, path, TO_DATA, to, data);
+    watch(c, watcher, watcherCtx, ZKS__WATCHED_NODE);
+    return submit(zh, c);
+}
+
+int zoo_awget_children2(zhandle_t *zh, const char *path, watcher_fn watcher, void *watcherCtx,
+                        strings_stat_completion_t completion, const void *data)
+{
+    const union completion to = {.to_children = completion};
+    struct call *c = call(zh, ASK_CHILDREN, path, TO_CHILDREN, to, data);
+    watch(c, watcher, watcherCtx, ZKS__WATCHED_CHILDREN);
+    return submit(zh, c);
+}
+
+int zoo_acreate(zhandle_t *zh, const char *path, const char *value, int valuelen,
+                const struct ACL_vector *acl, int mode, string_completion_t completion,
+                const void *data)
+{
+    const union completion to = {.to_string = completion};
+    struct call *c = call(zh, ASK_WRITE, path, TO_STRING, to, data);
+    const struct zks__op op = create_op(path, value, valuelen, mode);
+    (void)acl;
+    set_ops(c, &op, 1);
+    return submit(zh, c);
+}
+
+int zoo_acreate2(zhandle_t *zh, const char *path, const char *value, int valuelen,
+                 const struct ACL_vector *acl, int mode, string_stat_completion_t completion,
+                 const void *data)
+{
+    const union completion to = {.to_created = completion};
+    struct call *c = call(zh, ASK_WRITE, path, TO_CREATED, to, data);
+    const struct zks__op op = create_op(path, value, valuelen, mode);
+    (void)acl;
+    set_ops(c, &op, 1);
+    return submit(zh, c);
+}
+
+int zoo_adelete(zhandle_t *zh, const char *path, int version, void_completion_t completion,
+                const void *data)
+{
+    const union completion to = {.to_void = completion};
+    struct call *c = call(zh, ASK_WRITE, path, TO_VOID, to, data);
+    const struct zks__op op = versioned_op(ZKS__OP_DELETE, path, version);
+    set_ops(c, &op, 1);
+    return submit(zh, c);
+}
+
+enum { CREATE = 1, DELETE = 2, SET = 5, CHECK = 13 };
+
+int zoo_amulti(zhandle_t *zh, int count, const zoo_op_t *ops, zoo_op_result_t *results,
+               void_completion_t completion, const void *data)
+{
+    const union completion to = {.to_void = completion};
+    struct call *c = call(zh, ASK_WRITE, "", TO_VOID, to, data);
+    (void)results;
+    c->request.multi = true;
+    c->request.n_ops = (size_t)count;
+    c->request.ops = memory_get((size_t)count * sizeof *c->request.ops);
+    for (int i = 0; i < count; i++) {
+        struct zks__op *op = &c->request.ops[i];
+        switch (ops[i].type) {
+        case CREATE:
+            *op = create_op(ops[i].create_op.path, ops[i].create_op.data, ops[i].create_op.datalen,
+                            ops[i].create_op.flags);
+            break;
+        case DELETE:
+            *op = versioned_op(ZKS__OP_DELETE, ops[i].delete_op.path, ops[i].delete_op.version);
+            break;
+        case SET:
+            *op = set_op(ops[i].set_op.path, ops[i].set_op.data, ops[i].set_op.datalen,
+                         ops[i].set_op.version);
+            break;
+        default:
+            *op = versioned_op(ZKS__OP_CHECK, ops[i].check_op.path, ops[i].check_op.version);
+            break;
+        }
+    }
+    return submit(zh, c);
+}
+
+void zoo_create_op_init(zoo_op_t *op, const char *path, const char *value, int valuelen,
+                        const struct ACL_vector *acl, int mode, char *path_buffer,
+                        int path_buffer_len)
+{
+    (void)acl;
+    (void)path_buffer;
+    (void)path_buffer_len;
+    op->type = CREATE;
+    op->create_op.path = path;
+    op->create_op.data = value;
+    op->create_op.datalen = valuelen;
+    op->create_op.flags = mode;
+}
+
+void zoo_delete_op_init(zoo_op_t *op, const char *path, int version)
+{
+    op->type = DELETE;
+    op->delete_op.path = path;
+    op->delete_op.version = version;
+}
+
+void zoo_set_op_init(zoo_op_t *op, const char *path, const char *buffer, int buflen, int version,
+                     struct Stat *stat)
+{
+    (void)stat;
+    op->type = SET;
+    op->set_op.path = path;
+    op->set_op.data = buffer;
+    op->set_op.datalen = buflen;
+    op->set_op.version = version;
+}
+
+void zoo_check_op_init(zoo_op_t *op, const char *path, int version)
+{
+    op->type = CHECK;
+    op->check_op.path = path;
+    op->check_op.version = version;
+}
