@@ -27,7 +27,7 @@ ZKS_EXPORT void zks_barrier_free(zks_barrier *barrier);
  * it by then it is ZKS_EEXIST, although ours may have stood for a while.
  *  0              this call has set it.
  *  ZKS_EEXIST     it stood already.
- *  ZKS_ETIMEDOUT, ZKS_ECANCELED, ZKS_ECLOSED, ZKS_ESESSION, ZKS_EDISCONNECTED (0 ms): it may or
+ *  ZKS_ETIMEDOUT, ZKS_ECANCELED, ZKS_ECLOSED, ZKS_ESESSION, ZKS_EDISCONNECTED (both 0 ms): it may or
  *                 may not have been set by this call.
  *  ZKS_EDEADLK    the handle is in use, or this is a callback.
  *  ZKS_EACCES, ZKS_EEPHEMERAL, ZKS_ENOCHROOT, ZKS_ESERVER, ZKS_EAUTH, ZKS_EFORKED, ZKS_EINVAL

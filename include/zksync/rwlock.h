@@ -62,7 +62,7 @@ ZKS_EXPORT void zks_rwlock_free(zks_rwlock *lock);
  *  ZKS_EBUSY          (0 ms) others hold it or are before us.          Not held.
  *  ZKS_ETIMEDOUT      not held.
  *  ZKS_EDISCONNECTED  (0 ms) no server can be reached.                 Not held.
- *  ZKS_ESESSION       the session expired, and this is to be an error. Not held.
+ *  ZKS_ESESSION       the session expired, and this is to be an error, or with 0 ms. Not held.
  *  ZKS_EDEADLK        this handle holds or waits already (as before), or this is a callback.
  *  ZKS_ELOST          what this handle held was lost and has not been unlocked since.
  *  ZKS_EACCES, ZKS_EEPHEMERAL, ZKS_ENOCHROOT, ZKS_ELAYOUT, ZKS_ESERVER: the servers refuse it; a

@@ -220,8 +220,9 @@ static void exit_ask(struct zks__double_barrier *m, const struct zks__in *in, st
 {
     bool known = m->own[0] != '\0' && m->own_epoch == m->epoch && !m->opened;
     enter(m, known ? ZKS__DB_EXITING : ZKS__DB_JUDGING);
-    m->exit_by =
-        in->connected ? ZKS__NEVER : zks__min(m->exit_by, zks__after(in->now_ms, in->timeout_ms));
+    if (!in->connected) {
+        m->exit_by = zks__min(m->exit_by, zks__after(in->now_ms, in->timeout_ms));
+    }
     if (m->t_create) {
         return; /* Its reply comes first. */
     }
@@ -247,6 +248,7 @@ static void back_out(struct zks__double_barrier *m, const struct zks__in *in, st
         return;
     }
     m->exit_result = result;
+    m->exit_by = ZKS__NEVER;
     m->opened = false;
     m->deadline = ZKS__NEVER;
     exit_ask(m, in, out);
@@ -489,6 +491,7 @@ static void exited(struct zks__double_barrier *m, const struct zks__in *in, stru
         finish(m, out, m->exit_result);
     } else if (rc == ZKS__VERSION) {
         m->opened = true;
+        m->exit_by = ZKS__NEVER; /* The servers answer. */
         exit_ask(m, in, out);
     } else if (rc == ZKS__UNKNOWN) {
         retry_later(m, in);
@@ -896,7 +899,6 @@ static void dispatch(struct zks__double_barrier *m, const struct zks__in *in, st
         break;
     case ZKS__IN_CONNECTED:
         m->epoch = in->epoch;
-        m->exit_by = ZKS__NEVER;
         if (m->expect == 0 && !m->t_create) {
             ask_again(m, in, out);
         }

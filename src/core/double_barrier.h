@@ -53,7 +53,7 @@ struct zks__double_barrier {
     uint32_t t_delete; /* The last delete of a leave. */
     int leave_error;   /* How it was refused, or 0. */
     uint64_t retry_at;
-    uint64_t exit_by; /* While cut off: when an exit's outcome is waited for no longer. */
+    uint64_t exit_by; /* When an exit's outcome is waited for no longer, once cut off. */
     int exit_result;
     uint32_t misses; /* Openings that failed one after the other. */
     uint32_t clears; /* Removals of a dead round that found it incomplete, likewise. */
