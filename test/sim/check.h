@@ -25,6 +25,7 @@ extern const struct checker check_lease;
 extern const struct checker check_loss;
 extern const struct checker check_calm;
 extern const struct checker check_idling;
+extern const struct checker check_results;
 
 /* check_fail: what the checker has found; the first is kept. */
 void check_fail(const struct checker *by, const char *format, ...)

@@ -11,6 +11,7 @@ struct hold {
     bool holds;
     bool writes;
     bool broken; /* A stranger has deleted its znode since it asked, or ended its session. */
+    uint64_t broken_at;
 };
 
 static const struct plan *plan;
@@ -132,6 +133,11 @@ static void see(const struct seen *s)
     case SEEN_BROKEN:
         holds[s->actor].holds = false;
         holds[s->actor].broken = true;
+        holds[s->actor].broken_at = s->at;
+        break;
+    case SEEN_QUEUED:
+        /* A znode that was asked for later is not the one that was deleted. */
+        holds[s->actor].broken &= s->until <= holds[s->actor].broken_at;
         break;
     case SEEN_DEATH:
         leave_all(s->process);

@@ -18,8 +18,8 @@ struct visit {
     unsigned number;
     int round;      /* -1 for none that is known of. */
     bool ambiguous; /* It may have been in a round all the same. */
-    bool disturbed; /* Its connection was lost, or its session not sure for a while, or worse. */
-    bool doubtful;  /* ... before it was told that it is inside. */
+    bool doubtful;  /* Its connection was lost, or worse, before it was told that it is inside. */
+    bool gone;      /* Its session has ended, or was not sure for a while, or worse. */
     bool waits;     /* Its leave waits for the others. */
     uint64_t asked_at;
     uint64_t entered_at;
@@ -103,6 +103,16 @@ static int find_round(const struct seen *s)
     return (int)n_rounds++;
 }
 
+static void once(const struct visit *v)
+{
+    for (unsigned i = 0; i < n_visits; i++) {
+        if (&visits[i] != v && visits[i].actor == v->actor && visits[i].round == v->round) {
+            check_fail(&check_rounds, "actor %d has entered round %.32s twice", v->actor,
+                       rounds[v->round].name);
+        }
+    }
+}
+
 static void entered(const struct seen *s, struct visit *v)
 {
     int number = find_round(s);
@@ -116,6 +126,7 @@ static void entered(const struct seen *s, struct visit *v)
     if (spoilt[s->thing]) {
         return;
     }
+    once(v);
     if (v->asked_at > r->seen_at) {
         check_fail(&check_rounds,
                    "actor %d has entered round %.32s, which others were in before "
@@ -145,13 +156,30 @@ static void ended(const struct seen *s)
     }
 }
 
-static void disturb(int process, bool dead)
+static void disturb_one(int actor, bool gone)
+{
+    struct visit *v = of(actor);
+    if (v != NULL) {
+        v->doubtful |= v->round < 0;
+        v->gone |= gone;
+    }
+}
+
+static void disturb(int process, bool gone)
 {
     for (unsigned i = 0; i < plan->n_actors; i++) {
-        if ((int)plan->actors[i].process == process && of((int)i) != NULL) {
-            of((int)i)->disturbed = true;
-            of((int)i)->doubtful |= of((int)i)->round < 0;
-            present[i] = dead ? -1 : present[i];
+        if ((int)plan->actors[i].process == process) {
+            disturb_one((int)i, gone);
+        }
+    }
+}
+
+static void died(int process)
+{
+    disturb(process, true);
+    for (unsigned i = 0; i < plan->n_actors; i++) {
+        if ((int)plan->actors[i].process == process) {
+            present[i] = -1;
         }
     }
 }
@@ -161,7 +189,7 @@ static void sure(const struct seen *s)
 {
     uint64_t *until = &sure_until[s->process];
     if (*until != 0 && (s->until == 0 || s->at > *until)) {
-        disturb(s->process, false);
+        disturb(s->process, true);
     }
     *until = s->until;
 }
@@ -177,20 +205,17 @@ static void see(const struct seen *s)
         break;
     case SEEN_STATE:
         if (s->result == ZKS_CLIENT_SUSPENDED || s->result == ZKS_CLIENT_LOST) {
-            disturb(s->process, false);
+            disturb(s->process, s->result == ZKS_CLIENT_LOST);
         }
         break;
     case SEEN_LEASE:
         sure(s);
         break;
     case SEEN_DEATH:
-        disturb(s->process, true);
+        died(s->process);
         break;
     case SEEN_BROKEN:
-        if (of(s->actor) != NULL) {
-            of(s->actor)->disturbed = true;
-            of(s->actor)->doubtful |= of(s->actor)->round < 0;
-        }
+        disturb_one(s->actor, true);
         break;
     case SEEN_FREED:
         if (of(s->actor) != NULL && of(s->actor)->leave_at == NEVER) {
@@ -228,12 +253,12 @@ static void judge_number(int round)
     }
 }
 
-/* Whoever is told that all have left: each of the others had asked to, or was disturbed. */
+/* Whoever is told that all have left: each of the others had asked to, or has gone otherwise. */
 static void judge_leave(const struct visit *v)
 {
     for (unsigned i = 0; i < n_visits; i++) {
         const struct visit *w = &visits[i];
-        if (w->round == v->round && w != v && !w->disturbed && w->leave_at > v->left_at) {
+        if (w->round == v->round && w != v && !w->gone && w->leave_at > v->left_at) {
             check_fail(&check_rounds, "actor %d has left round %.32s, but actor %d was inside",
                        v->actor, rounds[v->round].name, w->actor);
         }

@@ -8,6 +8,7 @@
 
 static uint64_t largest[THINGS_MAX];
 static bool broken[ACTORS_MAX];
+static uint64_t broken_at[ACTORS_MAX];
 static const struct plan *plan;
 
 static void begin(const struct plan *p)
@@ -49,6 +50,9 @@ static void see(const struct seen *s)
         given(s);
     } else if (s->kind == SEEN_BROKEN) {
         broken[s->actor] = true;
+        broken_at[s->actor] = s->at;
+    } else if (s->kind == SEEN_QUEUED) {
+        broken[s->actor] &= s->until <= broken_at[s->actor]; /* It was another znode. */
     } else if (s->kind == SEEN_ASK && is_lock(s)) {
         broken[s->actor] = false;
     } else if (s->kind == SEEN_STATE && s->result == ZKS_CLIENT_LOST) {
