@@ -7,7 +7,7 @@ JOBS ?= $(shell nproc)
 # What `make check` builds and runs: see tools/run-tests --help.
 CHECK_PRESETS ?= dev clang asan tsan
 CHECK_RUNS ?= build/dev:unit build/clang:unit build/asan:unit build/tsan:unit build/dev:valgrind \
-              build/dev:sim build/asan:sim:sim_[^p] build/dev:valgrind:sim_seeds \
+              build/dev:sim 'build/asan:sim:sim_(plans|seeds|sweep)' build/dev:valgrind:sim_seeds \
               build/dev:integration build/asan:integration build/tsan:integration
 SOAK_TIMES ?= 10
 SOAK_PRESETS ?= dev asan tsan
