@@ -8,10 +8,11 @@ JOBS ?= $(shell nproc)
 CHECK_PRESETS ?= dev clang asan tsan
 CHECK_RUNS ?= build/dev:unit build/clang:unit build/asan:unit build/tsan:unit build/dev:valgrind \
               build/dev:sim 'build/asan:sim:sim_(plans|seeds|sweep)' build/dev:valgrind:sim_seeds \
-              build/dev:integration build/asan:integration build/tsan:integration
+              build/dev:integration 'build/asan:integration:integration_(?!tree)' \
+              'build/tsan:integration:integration_(?!tree)'
 SOAK_TIMES ?= 10
 SOAK_PRESETS ?= dev asan tsan
-SOAK_HISTORIES ?= 5000000
+SOAK_SECONDS ?= 3600
 SOAK_REQUESTS ?= 1000000
 
 werror := -DZKSYNC_WERROR=$(if $(CI),ON,OFF)
@@ -61,14 +62,14 @@ soak:
 	@tools/setup check
 	@set -e; for preset in $(SOAK_PRESETS); do $(call build,$$preset); done
 	@$(MAKE) --no-print-directory soak-sim
-	@tools/run-tests --repeat $(SOAK_TIMES) $(SOAK_PRESETS:%=build/%)
+	@tools/run-tests --repeat $(SOAK_TIMES) $(foreach p,$(SOAK_PRESETS),build/$(p):unit build/$(p):integration)
 
 # Histories that no run has seen, all of the sweep, deeper explorations, more requests for the tree, and
 # which branches of the core the histories take.
 soak-sim:
 	@tools/setup check
 	@$(call build,dev)
-	@ZKSYNC_SIM_FIRST=$$(date +%s000000) ZKSYNC_SIM_HISTORIES=$(SOAK_HISTORIES) ZKSYNC_TEST_LIMIT_S=36000 \
+	@ZKSYNC_SIM_FIRST=$$(date +%s000000) ZKSYNC_SIM_SECONDS=$(SOAK_SECONDS) ZKSYNC_TEST_LIMIT_S=36000 \
 	    tools/run-tests build/dev:sim:sim_seeds
 	@ZKSYNC_SIM_SWEEP=1 ZKSYNC_SIM_DEEPER=2 ZKSYNC_TEST_LIMIT_S=36000 \
 	    tools/run-tests "build/dev:sim:sim_(sweep|coverage|explore)"

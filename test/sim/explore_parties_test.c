@@ -18,7 +18,7 @@ static void test_two(void **state)
 {
     (void)state;
     explore_parties(2, false, 20, "two who enter and leave");
-    explore_parties(2, true, 9, "two who enter and leave");
+    explore_parties(2, true, 8, "two who enter and leave");
 }
 
 static void test_three(void **state)

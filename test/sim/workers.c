@@ -65,7 +65,7 @@ static void work(uint64_t first, uint64_t count, uint64_t each,
     fflush(stdout);
 }
 
-static void add(struct tally *to, const struct tally *t)
+void tally_add(struct tally *to, const struct tally *t)
 {
     to->histories += t->histories;
     to->failed += t->failed;
@@ -85,7 +85,7 @@ static void collect(pid_t pid, int from, struct tally *to)
     close(from);
     waitpid(pid, &status, 0);
     if (whole && status == 0) {
-        add(to, &t);
+        tally_add(to, &t);
         return;
     }
     printf("# a worker ended with status %d\n", status);

@@ -19,6 +19,9 @@ struct tally {
 void workers_run(uint64_t count, bool (*make)(struct plan *plan, uint64_t number),
                  struct tally *tally);
 
+/* tally_add: adds what another one counts. */
+void tally_add(struct tally *to, const struct tally *t);
+
 /* workers_count: how many histories a test is to play: fewer where each is slow. */
 uint64_t workers_count(uint64_t usual);
 
