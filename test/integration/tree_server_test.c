@@ -15,7 +15,7 @@
 #include "tree_plans.h"
 
 enum {
-    OPS = 80000,
+    OPS = 60000,
     OPS_SLOW = 15000,    /* With as many every kind of request should have succeeded, */
     OPS_FOR_ALL = 60000, /* and with as many have failed in all its ways. */
     BATCH_MAX = 100,

@@ -14,7 +14,7 @@
 #include "test.h"
 #include "workers.h"
 
-enum { SEEDS = 20000, STATES_MAX = 16 };
+enum { SEEDS = 10000, STATES_MAX = 16 };
 
 /* All workers count here. */
 static struct counts {

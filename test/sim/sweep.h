@@ -7,7 +7,7 @@
 #include "plan.h"
 
 /* sweep_count: how many there are: all of the one kind, and of the other all where the environment has
- * ZKSYNC_SIM_SWEEP, else one in 61. */
+ * ZKSYNC_SIM_SWEEP, else one in 251. */
 uint64_t sweep_count(void);
 
 /* sweep_make: the plan with a number below that. */
