@@ -24,7 +24,8 @@ ZKS_EXPORT void zks_barrier_free(zks_barrier *barrier);
 
 /* zks_barrier_set: sets the barrier.  Where the servers' answer is lost and the barrier is then found
  * unset, it is set again: it may have been unset by somebody in between.  Where somebody else has set
- * it by then it is ZKS_EEXIST, although ours may have stood for a while.
+ * it by then it is ZKS_EEXIST, although ours may have stood for a while.  A server that stood still can
+ * carry out a request of which nothing was heard when this call has long returned.
  *  0              this call has set it.
  *  ZKS_EEXIST     it stood already.
  *  ZKS_ETIMEDOUT, ZKS_ECANCELED, ZKS_ECLOSED, ZKS_ESESSION, ZKS_EDISCONNECTED (both 0 ms): it may or
@@ -35,7 +36,8 @@ ZKS_EXPORT void zks_barrier_free(zks_barrier *barrier);
 ZKS_EXPORT int zks_barrier_set(zks_barrier *barrier, int64_t timeout_ms);
 
 /* zks_barrier_unset: removes the barrier and frees whoever waits.  Where the servers' answer is lost and
- * that setting of the barrier is then gone, this call is taken to have done it.
+ * that setting of the barrier is then gone, this call is taken to have done it.  A server that stood
+ * still can carry out a request of which nothing was heard much later: it then lifts a later setting.
  *  0              it stood, and is gone.
  *  ZKS_ENOENT     it did not stand.
  *  ZKS_ENOTEMPTY  the znode has children: it is not a barrier, and is left as it is.

@@ -51,14 +51,15 @@ ZKS_EXPORT void zks_double_barrier_free(zks_double_barrier *barrier);
  *  ZKS_EACCES, ZKS_EEPHEMERAL, ZKS_ENOCHROOT, ZKS_ESERVER, ZKS_EAUTH, ZKS_EFORKED, ZKS_EINVAL
  *                                                                          Not entered.
  * Where the servers refuse to remove our znode (ZKS_EACCES, ZKS_ESERVER) it stays until it can be
- * removed or our session ends, and the others may begin a round with it.
+ * removed or our session ends, and the others may begin a round with it.  So they may with one that a
+ * server has kept back while it stood still, and makes when we have been told that we are not in.
  *
  * Whoever comes while an earlier round is still leaving waits for the next one.  A participant whose
  * session expires while it waits queues again; it does not get to know of a round that has begun
  * and ended with it meanwhile.
  *
  * To find out whether the round has begun, a timeout or cancel needs an answer of the servers: while
- * they cannot be reached the call can last up to a session timeout longer.  Since 0.1. */
+ * they cannot be reached the call can last up to two session timeouts longer.  Since 0.1. */
 ZKS_EXPORT int zks_double_barrier_enter(zks_double_barrier *barrier, int64_t timeout_ms);
 
 /* zks_double_barrier_leave: waits until all of the round have left or died; 0 ms does not wait for

@@ -20,8 +20,8 @@ typedef struct zks_rwlock zks_rwlock;
 enum zks_rwlock_mode { ZKS_RWLOCK_READ = 1, ZKS_RWLOCK_WRITE = 2 };
 
 /* Called once when what the handle holds is lost, where completions run (see zks_op_cb), and after the
- * completion of the operation by which it got it.  With manual dispatch it is left out where an unlock
- * has said so first and the handle has been used again. */
+ * completion of the operation by which it got it; but a blocking call may not have returned yet.  With
+ * manual dispatch it is left out where an unlock has said so first and the handle has been used again. */
 typedef void (*zks_rwlock_lost_cb)(zks_rwlock *lock, void *arg);
 
 typedef struct zks_rwlock_options {

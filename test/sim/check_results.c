@@ -7,7 +7,7 @@
 
 /* In fourths of a session timeout.  What needs the servers' answers can be without for long, while
  * connections come back again and again to servers that have no leader. */
-enum { PROMPT = 1, ANSWERED = 10 };
+enum { PROMPT = 1, ANSWERED = 8 };
 
 /* An actor's latest operation. */
 struct operation {
@@ -33,11 +33,6 @@ static void begin(const struct plan *p)
     memset(latest, 0, sizeof latest);
     memset(tokens, 0, sizeof tokens);
     memset(turned_at, 0, sizeof turned_at);
-}
-
-static bool is_lock(int what)
-{
-    return what == DO_RDLOCK || what == DO_WRLOCK;
 }
 
 /* An enter has to find out whether the round has begun, and a try waits for answers. */
@@ -75,7 +70,7 @@ static void canceled(const struct seen *s)
 /* What is wrong with a result, NULL for nothing. */
 static const char *objection(const struct seen *s, const struct operation *o)
 {
-    bool strict = plan->actors[s->actor].strict && is_lock(s->what);
+    bool strict = plan->actors[s->actor].strict && what_is_lock(s->what);
     bool early = o->wait_ms <= 0 || s->at + MS < o->asked_at + percent(o->wait_ms, 97);
     switch (s->result) {
     case 0:
@@ -103,7 +98,7 @@ static void done(const struct seen *s)
                    what_name((enum what)s->what), s->number, zks_err_name(s->result), wrong);
     }
     o->under_way = false;
-    if (s->result == 0 && is_lock(s->what)) {
+    if (s->result == 0 && what_is_lock(s->what)) {
         tokens[s->actor] = s->token;
     } else if (s->result == 0 && s->what == DO_DOWNGRADE && s->token != tokens[s->actor]) {
         check_fail(&check_results, "actor %d: a downgrade has made token %lx of %lx", s->actor,
