@@ -37,7 +37,7 @@ check:
 # make sim SEED=N tells the history of a seed, make sim PLAN=FILE that of a plan.
 sim:
 	@tools/setup check
-	@$(call build,dev)
+	@$(call build,dev) --target sim
 	@build/dev/test/sim/sim $(if $(PLAN),plan $(PLAN),seed $(SEED))
 
 ensemble:

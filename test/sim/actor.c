@@ -3,30 +3,11 @@
 
 #include <string.h>
 
-#include "core/barrier.h"
-#include "core/double_barrier.h"
-#include "core/rwlock.h"
-#include "driver/machine.h"
 #include "ensemble.h"
 #include "fold.h"
-#include "memory.h"
+#include "handle.h"
 #include "observe.h"
 #include "stranger.h"
-
-/* A handle, as the public ones are: what drives a core, and the core. */
-struct handle {
-    struct zks__machine machine;
-    struct actor *actor; /* NULL once it has been freed. */
-    struct process *process;
-    char data[ZKS__UUID_LEN + 8];
-    struct zks__stem stem;
-    uint32_t settings;
-    union {
-        struct zks__rwlock rwlock;
-        struct zks__barrier barrier;
-        struct zks__double_barrier party;
-    };
-};
 
 struct actor {
     unsigned number;
@@ -57,8 +38,7 @@ struct actor {
 
 static const struct plan *plan;
 static struct actor actors[ACTORS_MAX];
-static unsigned unclean[PROCESSES_MAX]; /* Handles that are not done with. */
-static unsigned asked;                  /* Operations so far. */
+static unsigned asked; /* Operations so far. */
 static bool healed;
 
 /* Rounds that have been entered since all healed, and by how many: once all n have been in one, nobody
@@ -74,69 +54,6 @@ static const char *const paths[THINGS_MAX] = {"/z/one", "/z/two", "/three", "/z/
 const char *actor_path(unsigned thing)
 {
     return paths[thing];
-}
-
-/* ---- Handles ---- */
-
-static void step(struct zks__machine *m, const struct zks__in *in, struct zks__out *out)
-{
-    struct handle *h = (struct handle *)m;
-    zks__rwlock_step(&h->rwlock, in, out);
-}
-
-static uint64_t deadline(const struct zks__machine *m)
-{
-    return zks__rwlock_deadline(&((const struct handle *)m)->rwlock);
-}
-
-static bool clean(const struct zks__machine *m)
-{
-    return zks__rwlock_clean(&((const struct handle *)m)->rwlock);
-}
-
-static bool holds(const struct zks__machine *m)
-{
-    return zks__rwlock_holds(&((const struct handle *)m)->rwlock);
-}
-
-/* Every set writes another id, as the public handle does it. */
-static void barrier_step(struct zks__machine *m, const struct zks__in *in, struct zks__out *out)
-{
-    struct handle *h = (struct handle *)m;
-    if (in->kind == ZKS__IN_REQUEST && h->barrier.state == ZKS__BARRIER_IDLE) {
-        zks__uuid(h->data, &h->stem, ++h->settings);
-    }
-    zks__barrier_step(&h->barrier, in, out);
-}
-
-static uint64_t barrier_deadline(const struct zks__machine *m)
-{
-    return zks__barrier_deadline(&((const struct handle *)m)->barrier);
-}
-
-static bool barrier_clean(const struct zks__machine *m)
-{
-    return ((const struct handle *)m)->barrier.state == ZKS__BARRIER_IDLE;
-}
-
-static void party_step(struct zks__machine *m, const struct zks__in *in, struct zks__out *out)
-{
-    zks__double_barrier_step(&((struct handle *)m)->party, in, out);
-}
-
-static uint64_t party_deadline(const struct zks__machine *m)
-{
-    return zks__double_barrier_deadline(&((const struct handle *)m)->party);
-}
-
-static bool party_clean(const struct zks__machine *m)
-{
-    return zks__double_barrier_clean(&((const struct handle *)m)->party);
-}
-
-static void publish(struct zks__machine *m)
-{
-    (void)m;
 }
 
 static void show(const struct actor *a, enum seen_kind kind, int result)
@@ -155,76 +72,9 @@ static void show(const struct actor *a, enum seen_kind kind, int result)
     observe(&s);
 }
 
-static void lost(struct zks__machine *m)
+static void lost(void *actor)
 {
-    struct handle *h = (struct handle *)m;
-    if (h->actor != NULL) {
-        show(h->actor, SEEN_LOST, 0);
-    }
-}
-
-static void destroy(struct zks__machine *m)
-{
-    struct handle *h = (struct handle *)m;
-    unclean[h->process->number]--;
-}
-
-static const struct zks__machine_type rwlock_type = {step,    deadline, clean,  holds,
-                                                     publish, lost,     destroy};
-static const struct zks__machine_type barrier_type = {
-    barrier_step, barrier_deadline, barrier_clean, NULL, publish, publish, destroy};
-static const struct zks__machine_type party_type = {party_step, party_deadline, party_clean, NULL,
-                                                    publish,    publish,        destroy};
-
-static void init_party(struct handle *h, const struct actor *a, const char *path)
-{
-    char id[16] = "id-";
-    char digits[8];
-    unsigned n = 0;
-    for (unsigned rest = a->plan->id; n == 0 || rest > 0; rest /= 10) {
-        digits[n++] = (char)('0' + rest % 10);
-    }
-    for (unsigned i = 0; i < n; i++) {
-        id[3 + i] = digits[n - 1 - i];
-    }
-    zks__double_barrier_init(&h->party, path, id, a->plan->n, &h->stem, h->data, strlen(h->data));
-}
-
-static void new_handle(struct actor *a)
-{
-    struct handle *h = memory_get(sizeof *h);
-    const char *path = paths[a->plan->thing];
-    const struct zks__machine_type *type = &rwlock_type;
-    unsigned char random[ZKS__STEM_LEN / 2];
-    for (size_t i = 0; i < sizeof random; i++) {
-        random[i] = (unsigned char)chance_next(&a->chance);
-    }
-    zks__stem_init(&h->stem, random);
-    memcpy(a->stems[a->n_handles++ % 4], h->stem.hex, sizeof h->stem.hex);
-    memcpy(h->data, "an actor", 9);
-    h->actor = a;
-    switch (a->thing->kind) {
-    case THING_RWLOCK:
-        zks__rwlock_init(&h->rwlock, path, &h->stem, h->data, strlen(h->data));
-        h->rwlock.expiry_is_error = a->plan->strict;
-        if (a->thing->reset > 0) {
-            h->rwlock.reset_past = a->thing->reset;
-        }
-        break;
-    case THING_BARRIER:
-        type = &barrier_type;
-        zks__uuid(h->data, &h->stem, 0);
-        zks__barrier_init(&h->barrier, path, h->data, strlen(h->data));
-        break;
-    case THING_DOUBLE:
-        type = &party_type;
-        init_party(h, a, path);
-        break;
-    }
-    unclean[a->process->number]++;
-    h->process = a->process;
-    a->handle = h;
-    zks__machine_attach(&h->machine, type, a->process->client, path);
+    show(actor, SEEN_LOST, 0);
 }
 
 int actor_of_node(const char *name)
@@ -247,17 +97,21 @@ static void go_on_soon(struct actor *a, int32_t ms)
         a->ready = true; /* When it does is chosen. */
         return;
     }
-    sched_after(&a->next,
-                (uint64_t)ms * MS + (channel_exploring() ? 0 : chance_below(&a->chance, 50)));
+    sched_after(&a->next, (uint64_t)ms * MS + chance_below(&a->chance, 50));
+}
+
+static void new_handle(struct actor *a)
+{
+    a->handle =
+        handle_new(a->process, a->thing, a->plan, actor_path(a->plan->thing), &a->chance, lost, a);
+    memcpy(a->stems[a->n_handles++ % 4], a->handle->stem.hex, sizeof a->handle->stem.hex);
 }
 
 static void free_handle(struct actor *a)
 {
-    struct handle *h = a->handle;
-    h->actor = NULL;
     a->freeing = true;
     show(a, SEEN_FREED, 0);
-    zks__machine_free(&h->machine);
+    handle_free(a->handle);
     show(a, SEEN_FREED, 0); /* What was under way may have ended well meanwhile. */
     a->freeing = a->inside = false;
     a->handle = NULL;
@@ -462,7 +316,7 @@ void actors_begin(const struct plan *p, struct process *all)
     plan = p;
     memset(actors, 0, sizeof actors);
     memset(last_rounds, 0, sizeof last_rounds);
-    memset(unclean, 0, sizeof unclean);
+    handles_begin();
     asked = 0;
     healed = false;
     for (unsigned i = 0; i < p->n_actors; i++) {
@@ -503,7 +357,7 @@ void actors_die(struct process *p)
             sched_at(&a->cancel, NEVER);
         }
     }
-    unclean[p->number] = 0;
+    handles_die(p);
 }
 
 /* Those whom a round still needs come back; whoever waits for what cannot come any more gives up. */
@@ -534,23 +388,6 @@ void actor_go_on(unsigned actor)
     next(&actors[actor].next);
 }
 
-bool actor_busy(unsigned actor)
-{
-    return actors[actor].alive && actors[actor].busy;
-}
-
-static uint64_t hash_handle(const struct handle *h, enum thing_kind kind, uint64_t hash)
-{
-    switch (kind) {
-    case THING_RWLOCK:
-        return fold_bytes(hash, &h->rwlock, sizeof h->rwlock);
-    case THING_BARRIER:
-        return fold_bytes(hash, &h->barrier, sizeof h->barrier);
-    default:
-        return fold_bytes(hash, &h->party, sizeof h->party);
-    }
-}
-
 uint64_t actors_hash(uint64_t hash)
 {
     for (unsigned i = 0; i < plan->n_actors; i++) {
@@ -561,11 +398,11 @@ uint64_t actors_hash(uint64_t hash)
                               (uint64_t)a->ending << 5);
         hash = fold(hash, a->told);
         if (a->handle != NULL) {
-            hash = hash_handle(a->handle, a->thing->kind, hash);
+            hash = handle_hash(a->handle, hash);
         }
     }
     for (unsigned i = 0; i < plan->n_processes; i++) {
-        hash = fold(hash, unclean[i]);
+        hash = fold(hash, handles_unclean(i));
     }
     return hash;
 }
@@ -580,7 +417,7 @@ bool actors_left(int *who)
         }
     }
     for (unsigned i = 0; i < plan->n_processes; i++) {
-        if (unclean[i] > 0) {
+        if (handles_unclean(i) > 0) {
             return false;
         }
     }
@@ -589,16 +426,6 @@ bool actors_left(int *who)
 
 const char *actor_state(unsigned actor)
 {
-    const struct actor *a = &actors[actor];
-    if (a->handle == NULL) {
-        return "gone";
-    }
-    switch (a->thing->kind) {
-    case THING_RWLOCK:
-        return zks__rwlock_state_name(a->handle->rwlock.state);
-    case THING_BARRIER:
-        return zks__barrier_state_name(a->handle->barrier.state);
-    default:
-        return zks__double_barrier_state_name(a->handle->party.state);
-    }
+    const struct handle *h = actors[actor].handle;
+    return h != NULL ? handle_state(h) : "gone";
 }

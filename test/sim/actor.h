@@ -42,6 +42,5 @@ uint64_t actors_hash(uint64_t hash);
 /* Steps of an actor as choices, for exploring: whether it could go on, and that it does. */
 bool actor_ready(unsigned actor);
 void actor_go_on(unsigned actor);
-bool actor_busy(unsigned actor);
 
 #endif

@@ -5,13 +5,12 @@
  * its clock reaches the time until which it was sure of its session: whichever comes first. */
 #include <string.h>
 
+#include "broken.h"
 #include "check.h"
 
 struct hold {
     bool holds;
     bool writes;
-    bool broken; /* A stranger has deleted its znode since it asked, or ended its session. */
-    uint64_t broken_at;
 };
 
 static const struct plan *plan;
@@ -55,7 +54,7 @@ static void judge(int actor, uint64_t now)
 static void given(const struct seen *s)
 {
     struct hold *h = &holds[s->actor];
-    h->holds = !h->broken;
+    h->holds = !broken(s->actor);
     h->writes = s->what == DO_WRLOCK;
     judge(s->actor, s->at);
 }
@@ -67,8 +66,6 @@ static void asked(const struct seen *s)
         h->holds = false;
     } else if (s->what == DO_DOWNGRADE) {
         h->writes = false; /* Readers may come in from now on. */
-    } else if (!h->holds) {
-        h->broken = false;
     }
 }
 
@@ -77,16 +74,6 @@ static void leave_all(int process)
     for (unsigned i = 0; i < plan->n_actors; i++) {
         if ((int)plan->actors[i].process == process) {
             holds[i].holds = false;
-        }
-    }
-}
-
-/* What it is given in its next session counts. */
-static void begin_anew(int process)
-{
-    for (unsigned i = 0; i < plan->n_actors; i++) {
-        if ((int)plan->actors[i].process == process) {
-            holds[i].broken = false;
         }
     }
 }
@@ -122,31 +109,18 @@ static void see(const struct seen *s)
         asked(s);
         break;
     case SEEN_DONE:
-        if (s->result == 0 && (s->what == DO_RDLOCK || s->what == DO_WRLOCK)) {
+        if (s->result == 0 && what_is_lock(s->what)) {
             given(s);
         }
         break;
     case SEEN_LOST:
     case SEEN_FREED:
-        holds[s->actor].holds = false;
-        break;
     case SEEN_BROKEN:
         holds[s->actor].holds = false;
-        holds[s->actor].broken = true;
-        holds[s->actor].broken_at = s->at;
-        break;
-    case SEEN_QUEUED:
-        /* A znode that was asked for later is not the one that was deleted. */
-        holds[s->actor].broken &= s->until <= holds[s->actor].broken_at;
         break;
     case SEEN_DEATH:
         leave_all(s->process);
         until[s->process] = 0;
-        break;
-    case SEEN_STATE:
-        if (s->result == ZKS_CLIENT_LOST) {
-            begin_anew(s->process);
-        }
         break;
     case SEEN_LEASE:
         sure(s);

@@ -4,12 +4,12 @@
  * stranger. */
 #include <string.h>
 
+#include "broken.h"
 #include "check.h"
 
 static const struct plan *plan;
 static bool holds[ACTORS_MAX];
 static uint64_t given_after[ACTORS_MAX]; /* The last turn before the one in which it was given. */
-static uint64_t broken_at[ACTORS_MAX];   /* Of the znode that it has, 0 for not. */
 static uint64_t until[PROCESSES_MAX];
 static uint64_t turned_at[PROCESSES_MAX];
 static uint64_t ended_at[PROCESSES_MAX]; /* The session, 0 for not. */
@@ -19,7 +19,6 @@ static void begin(const struct plan *p)
     plan = p;
     memset(holds, 0, sizeof holds);
     memset(given_after, 0, sizeof given_after);
-    memset(broken_at, 0, sizeof broken_at);
     memset(until, 0, sizeof until);
     memset(turned_at, 0, sizeof turned_at);
     memset(ended_at, 0, sizeof ended_at);
@@ -29,7 +28,7 @@ static void begin(const struct plan *p)
 static void lost(const struct seen *s)
 {
     uint64_t ended = ended_at[s->process];
-    if (s->at < until[s->process] && broken_at[s->actor] == 0 &&
+    if (s->at < until[s->process] && !broken(s->actor) &&
         (ended == 0 || ended < given_after[s->actor])) {
         check_fail(&check_loss, "actor %d is told of a loss, and nothing has happened", s->actor);
     }
@@ -54,7 +53,7 @@ static void see(const struct seen *s)
 {
     switch (s->kind) {
     case SEEN_DONE:
-        if (s->result == 0 && (s->what == DO_RDLOCK || s->what == DO_WRLOCK)) {
+        if (s->result == 0 && what_is_lock(s->what)) {
             holds[s->actor] = true;
             given_after[s->actor] = turned_at[s->process];
         }
@@ -78,14 +77,6 @@ static void see(const struct seen *s)
         break;
     case SEEN_STATE:
         ended_at[s->process] = s->result == ZKS_CLIENT_LOST ? s->at : ended_at[s->process];
-        break;
-    case SEEN_BROKEN:
-        broken_at[s->actor] = s->at;
-        break;
-    case SEEN_QUEUED:
-        if (s->until > broken_at[s->actor]) {
-            broken_at[s->actor] = 0; /* It is another znode. */
-        }
         break;
     case SEEN_TURN:
         turn(s);

@@ -41,7 +41,7 @@ static void begin(const struct plan *p)
 
 static void asked(const struct seen *s)
 {
-    if (s->what == DO_RDLOCK || s->what == DO_WRLOCK) {
+    if (what_is_lock(s->what)) {
         waits[s->actor] = (struct wait){
             .waits = true, .writes = s->what == DO_WRLOCK, .asked_at = s->at, .overtaken_by = -1};
     }
@@ -69,7 +69,7 @@ static void accuse(int actor, int by)
 static void ended(const struct seen *s)
 {
     struct wait *w = &waits[s->actor];
-    if (s->what != DO_RDLOCK && s->what != DO_WRLOCK) {
+    if (!what_is_lock(s->what)) {
         return;
     }
     if (s->result == 0) {

@@ -19,8 +19,7 @@ static void begin(const struct plan *p)
 
 static bool waits_for_others(enum what what)
 {
-    return what == DO_RDLOCK || what == DO_WRLOCK || what == DO_WAIT || what == DO_ENTER ||
-           what == DO_LEAVE;
+    return what_is_lock((int)what) || what == DO_WAIT || what == DO_ENTER || what == DO_LEAVE;
 }
 
 static void done(const struct seen *s)

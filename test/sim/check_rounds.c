@@ -22,7 +22,6 @@ struct visit {
     bool gone;      /* Its session has ended, or was not sure for a while, or worse. */
     bool waits;     /* Its leave waits for the others. */
     uint64_t asked_at;
-    uint64_t entered_at;
     uint64_t ended_at; /* Of the enter. */
     uint64_t leave_at;
     uint64_t left_at; /* NEVER for not, or not for certain. */
@@ -121,7 +120,6 @@ static void entered(const struct seen *s, struct visit *v)
     }
     struct round *r = &rounds[number];
     v->round = number;
-    v->entered_at = s->at;
     r->not_before = v->asked_at > r->not_before ? v->asked_at : r->not_before;
     if (spoilt[s->thing]) {
         return;

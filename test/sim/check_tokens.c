@@ -4,30 +4,20 @@
  * he has it no more, and then it is by his token that he can be told. */
 #include <string.h>
 
+#include "broken.h"
 #include "check.h"
 
 static uint64_t largest[THINGS_MAX];
-static bool broken[ACTORS_MAX];
-static uint64_t broken_at[ACTORS_MAX];
-static const struct plan *plan;
 
 static void begin(const struct plan *p)
 {
-    plan = p;
+    (void)p;
     memset(largest, 0, sizeof largest);
-    memset(broken, 0, sizeof broken);
-}
-
-static void begin_anew(int process)
-{
-    for (unsigned i = 0; i < plan->n_actors; i++) {
-        broken[i] &= (int)plan->actors[i].process != process;
-    }
 }
 
 static void given(const struct seen *s)
 {
-    if (broken[s->actor]) {
+    if (broken(s->actor)) {
         return;
     }
     if (s->token <= largest[s->thing]) {
@@ -39,24 +29,10 @@ static void given(const struct seen *s)
     }
 }
 
-static bool is_lock(const struct seen *s)
-{
-    return s->what == DO_RDLOCK || s->what == DO_WRLOCK;
-}
-
 static void see(const struct seen *s)
 {
-    if (s->kind == SEEN_DONE && s->result == 0 && is_lock(s)) {
+    if (s->kind == SEEN_DONE && s->result == 0 && what_is_lock(s->what)) {
         given(s);
-    } else if (s->kind == SEEN_BROKEN) {
-        broken[s->actor] = true;
-        broken_at[s->actor] = s->at;
-    } else if (s->kind == SEEN_QUEUED) {
-        broken[s->actor] &= s->until <= broken_at[s->actor]; /* It was another znode. */
-    } else if (s->kind == SEEN_ASK && is_lock(s)) {
-        broken[s->actor] = false;
-    } else if (s->kind == SEEN_STATE && s->result == ZKS_CLIENT_LOST) {
-        begin_anew(s->process);
     }
 }
 

@@ -1,87 +1,21 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A libzookeeper whose network is the simulated one: what the driver calls, with the same order of
- * events and answers, the same doubts after a lost connection, and the same watches. */
+/* A libzookeeper whose network is the simulated one: its handles, with the same order of events and
+ * answers, the same doubts after a lost connection, and the same watches.  What the driver asks for is in
+ * requests.c. */
 #include <stdlib.h>
 #include <string.h>
 
-#include <zookeeper/zookeeper.h>
-
-#include "ensemble.h"
 #include "fold.h"
 #include "memory.h"
 #include "observe.h"
-#include "process.h"
+#include "zhandle.h"
 
-const int ZOO_PERSISTENT = 0;
-const int ZOO_EPHEMERAL = 1;
-const int ZOO_EPHEMERAL_SEQUENTIAL = 3;
-const int ZOO_CONTAINER = 4;
 const int ZOO_EXPIRED_SESSION_STATE = -112;
 const int ZOO_AUTH_FAILED_STATE = -113;
 const int ZOO_CONNECTING_STATE = 1;
 const int ZOO_ASSOCIATING_STATE = 2;
 const int ZOO_CONNECTED_STATE = 3;
-const int ZOO_CREATED_EVENT = 1;
-const int ZOO_DELETED_EVENT = 2;
-const int ZOO_CHANGED_EVENT = 3;
-const int ZOO_CHILD_EVENT = 4;
 const int ZOO_SESSION_EVENT = -1;
-struct ACL_vector ZOO_OPEN_ACL_UNSAFE;
-struct ACL_vector ZOO_CREATOR_ALL_ACL;
-
-static const struct zks__ace open_to_all = {31, {"world", "anyone"}};
-
-enum answer_kind { TO_VOID, TO_STAT, TO_DATA, TO_CHILDREN, TO_STRING, TO_CREATED };
-
-union completion {
-    void_completion_t to_void;
-    stat_completion_t to_stat;
-    data_completion_t to_data;
-    strings_stat_completion_t to_children;
-    string_completion_t to_string;
-    string_stat_completion_t to_created;
-};
-
-/* A watch that is set once the answer is there, or that is set. */
-struct registration {
-    struct registration *next;
-    enum zks__watched what;
-    bool existed;
-    watcher_fn fn;
-    void *context;
-    const char *path;
-};
-
-/* A request of the driver's, from the call to the completion. */
-struct call {
-    struct request request;
-    struct call *next;
-    enum answer_kind kind;
-    union completion completion;
-    const void *data;
-    struct registration *watch; /* NULL for none. */
-    uint64_t heard;             /* A hash of what its fellows have been answered. */
-};
-
-struct _zhandle {
-    struct _zhandle *next;
-    struct process *process;
-    watcher_fn watcher;
-    void *context;
-    clientid_t id;
-    int timeout_ms;
-    int state;
-    struct conn *conn;
-    struct call *first; /* Not answered, in order. */
-    struct call **last;
-    struct registration *watches;
-    int64_t zxid; /* The latest seen. */
-    unsigned order[SERVERS_MAX];
-    unsigned tried;
-    uint64_t heard_at;
-    struct happening connect;
-    struct happening silence;
-};
 
 static struct _zhandle *of_connect(struct happening *h)
 {
@@ -110,8 +44,7 @@ static void to_stat(struct Stat *out, const struct zks__znode_stat *in)
                          .numChildren = in->num_children};
 }
 
-/* Calls the completion; `a` is NULL where only an error is known. */
-static void complete(struct call *c, int rc, const struct answer *a)
+void call_complete(struct call *c, int rc, const struct answer *a)
 {
     struct Stat stat;
     struct String_vector children = {0, NULL};
@@ -160,7 +93,7 @@ static void fail_all(struct _zhandle *zh, int rc)
 {
     while (zh->first != NULL) {
         struct call *c = pop(zh);
-        complete(c, rc, NULL);
+        call_complete(c, rc, NULL);
     }
 }
 
@@ -244,7 +177,7 @@ static void fire_watches(struct _zhandle *zh, const struct answer *a)
 
 /* ---- The connection ---- */
 
-static void send_call(struct _zhandle *zh, struct call *c)
+void client_send(struct _zhandle *zh, struct call *c)
 {
     c->request.conn = zh->conn;
     channel_send(&zh->conn->up, &c->request.parcel);
@@ -279,7 +212,7 @@ static void connected(struct _zhandle *zh, const struct answer *a)
     session_event(zh, ZOO_CONNECTED_STATE);
     send_watches(zh);
     for (struct call *c = zh->first; c != NULL; c = c->next) {
-        send_call(zh, c);
+        client_send(zh, c);
     }
 }
 
@@ -307,7 +240,7 @@ static void replied(struct _zhandle *zh, const struct answer *a)
         zh->first->heard = fold_answer(c->heard, a);
     }
     observe_answer(zh->process, &c->request, a);
-    complete(c, a->code, a);
+    call_complete(c, a->code, a);
 }
 
 void client_arrived(struct conn *conn, struct answer *a)
@@ -568,248 +501,4 @@ int zoo_state(zhandle_t *zh)
 int is_unrecoverable(zhandle_t *zh)
 {
     return zh->state < 0 ? ZINVALIDSTATE : ZOK;
-}
-
-static const char *copy_text(const char *text)
-{
-    size_t len = strlen(text) + 1;
-    return memcpy(memory_get(len), text, len);
-}
-
-static void *copy_bytes(const void *bytes, int len)
-{
-    return bytes == NULL || len < 0 ? NULL
-                                    : memcpy(memory_get((size_t)len + 1), bytes, (size_t)len);
-}
-
-static struct call *call(zhandle_t *zh, enum ask ask, const char *path, enum answer_kind kind,
-                         union completion completion, const void *data)
-{
-    struct call *c = memory_get(sizeof *c);
-    (void)zh;
-    c->request.ask = ask;
-    c->request.path = copy_text(path);
-    c->kind = kind;
-    c->completion = completion;
-    c->data = data;
-    return c;
-}
-
-static void watch(struct call *c, watcher_fn fn, void *context, enum zks__watched what)
-{
-    if (fn != NULL) {
-        c->watch = memory_get(sizeof *c->watch);
-        *c->watch = (struct registration){
-            .what = what, .existed = true, .fn = fn, .context = context, .path = c->request.path};
-        c->request.watch = true;
-    }
-}
-
-/* Heartbeats play no part where interleavings are explored. */
-static bool is_heartbeat(const struct call *c)
-{
-    return c->request.ask == ASK_SYNC && strcmp(c->request.path, "/") == 0;
-}
-
-static int submit(zhandle_t *zh, struct call *c)
-{
-    struct process *p = zh->process;
-    if (is_unrecoverable(zh) != ZOK) {
-        return ZINVALIDSTATE;
-    }
-    if (p->style.tricks != 0 && chance_one_in(&p->chance, p->style.tricks)) {
-        return ZMARSHALLINGERROR;
-    }
-    if (channel_exploring() && is_heartbeat(c)) {
-        complete(c, ZOK, NULL);
-        return ZOK;
-    }
-    c->request.asked_at = sched_now();
-    observe_request(p, &c->request);
-    *zh->last = c;
-    zh->last = &c->next;
-    if (zh->state == ZOO_CONNECTED_STATE) {
-        send_call(zh, c);
-    }
-    return ZOK;
-}
-
-static void set_ops(struct call *c, const struct zks__op *ops, size_t n)
-{
-    c->request.ops = memcpy(memory_get(n * sizeof *ops), ops, n * sizeof *ops);
-    c->request.n_ops = n;
-}
-
-static struct zks__op create_op(const char *path, const char *value, int len, int mode)
-{
-    return (struct zks__op){.kind = ZKS__OP_CREATE,
-                            .path = copy_text(path),
-                            .data = copy_bytes(value, len),
-                            .data_len = len > 0 ? (size_t)len : 0,
-                            .aces = &open_to_all,
-                            .n_aces = 1,
-                            .mode = mode};
-}
-
-static struct zks__op set_op(const char *path, const char *value, int len, int version)
-{
-    return (struct zks__op){.kind = ZKS__OP_SET,
-                            .path = copy_text(path),
-                            .data = copy_bytes(value, len),
-                            .data_len = len > 0 ? (size_t)len : 0,
-                            .version = version};
-}
-
-static struct zks__op versioned_op(enum zks__op_kind kind, const char *path, int version)
-{
-    return (struct zks__op){.kind = kind, .path = copy_text(path), .version = version};
-}
-
-int zoo_async(zhandle_t *zh, const char *path, string_completion_t completion, const void *data)
-{
-    const union completion to = {.to_string = completion};
-    return submit(zh, call(zh, ASK_SYNC, path, TO_STRING, to, data));
-}
-
-int zoo_aset(zhandle_t *zh, const char *path, const char *buffer, int buflen, int version,
-             stat_completion_t completion, const void *data)
-{
-    const union completion to = {.to_stat = completion};
-    struct call *c = call(zh, ASK_WRITE, path, TO_STAT, to, data);
-    const struct zks__op op = set_op(path, buffer, buflen, version);
-    set_ops(c, &op, 1);
-    return submit(zh, c);
-}
-
-int zoo_awexists(zhandle_t *zh, const char *path, watcher_fn watcher, void *watcherCtx,
-                 stat_completion_t completion, const void *data)
-{
-    const union completion to = {.to_stat = completion};
-    struct call *c = call(zh, ASK_EXISTS, path, TO_STAT, to, data);
-    watch(c, watcher, watcherCtx, ZKS__WATCHED_NODE);
-    return submit(zh, c);
-}
-
-int zoo_awget(zhandle_t *zh, const char *path, watcher_fn watcher, void *watcherCtx,
-              data_completion_t completion, const void *data)
-{
-    const union completion to = {.to_data = completion};
-    struct call *c = call(zh, ASK_GET, path, TO_DATA, to, data);
-    watch(c, watcher, watcherCtx, ZKS__WATCHED_NODE);
-    return submit(zh, c);
-}
-
-int zoo_awget_children2(zhandle_t *zh, const char *path, watcher_fn watcher, void *watcherCtx,
-                        strings_stat_completion_t completion, const void *data)
-{
-    const union completion to = {.to_children = completion};
-    struct call *c = call(zh, ASK_CHILDREN, path, TO_CHILDREN, to, data);
-    watch(c, watcher, watcherCtx, ZKS__WATCHED_CHILDREN);
-    return submit(zh, c);
-}
-
-int zoo_acreate(zhandle_t *zh, const char *path, const char *value, int valuelen,
-                const struct ACL_vector *acl, int mode, string_completion_t completion,
-                const void *data)
-{
-    const union completion to = {.to_string = completion};
-    struct call *c = call(zh, ASK_WRITE, path, TO_STRING, to, data);
-    const struct zks__op op = create_op(path, value, valuelen, mode);
-    (void)acl;
-    set_ops(c, &op, 1);
-    return submit(zh, c);
-}
-
-int zoo_acreate2(zhandle_t *zh, const char *path, const char *value, int valuelen,
-                 const struct ACL_vector *acl, int mode, string_stat_completion_t completion,
-                 const void *data)
-{
-    const union completion to = {.to_created = completion};
-    struct call *c = call(zh, ASK_WRITE, path, TO_CREATED, to, data);
-    const struct zks__op op = create_op(path, value, valuelen, mode);
-    (void)acl;
-    set_ops(c, &op, 1);
-    return submit(zh, c);
-}
-
-int zoo_adelete(zhandle_t *zh, const char *path, int version, void_completion_t completion,
-                const void *data)
-{
-    const union completion to = {.to_void = completion};
-    struct call *c = call(zh, ASK_WRITE, path, TO_VOID, to, data);
-    const struct zks__op op = versioned_op(ZKS__OP_DELETE, path, version);
-    set_ops(c, &op, 1);
-    return submit(zh, c);
-}
-
-enum { CREATE = 1, DELETE = 2, SET = 5, CHECK = 13 };
-
-int zoo_amulti(zhandle_t *zh, int count, const zoo_op_t *ops, zoo_op_result_t *results,
-               void_completion_t completion, const void *data)
-{
-    const union completion to = {.to_void = completion};
-    struct call *c = call(zh, ASK_WRITE, "", TO_VOID, to, data);
-    (void)results;
-    c->request.multi = true;
-    c->request.n_ops = (size_t)count;
-    c->request.ops = memory_get((size_t)count * sizeof *c->request.ops);
-    for (int i = 0; i < count; i++) {
-        struct zks__op *op = &c->request.ops[i];
-        switch (ops[i].type) {
-        case CREATE:
-            *op = create_op(ops[i].create_op.path, ops[i].create_op.data, ops[i].create_op.datalen,
-                            ops[i].create_op.flags);
-            break;
-        case DELETE:
-            *op = versioned_op(ZKS__OP_DELETE, ops[i].delete_op.path, ops[i].delete_op.version);
-            break;
-        case SET:
-            *op = set_op(ops[i].set_op.path, ops[i].set_op.data, ops[i].set_op.datalen,
-                         ops[i].set_op.version);
-            break;
-        default:
-            *op = versioned_op(ZKS__OP_CHECK, ops[i].check_op.path, ops[i].check_op.version);
-            break;
-        }
-    }
-    return submit(zh, c);
-}
-
-void zoo_create_op_init(zoo_op_t *op, const char *path, const char *value, int valuelen,
-                        const struct ACL_vector *acl, int mode, char *path_buffer,
-                        int path_buffer_len)
-{
-    (void)acl;
-    (void)path_buffer;
-    (void)path_buffer_len;
-    op->type = CREATE;
-    op->create_op.path = path;
-    op->create_op.data = value;
-    op->create_op.datalen = valuelen;
-    op->create_op.flags = mode;
-}
-
-void zoo_delete_op_init(zoo_op_t *op, const char *path, int version)
-{
-    op->type = DELETE;
-    op->delete_op.path = path;
-    op->delete_op.version = version;
-}
-
-void zoo_set_op_init(zoo_op_t *op, const char *path, const char *buffer, int buflen, int version,
-                     struct Stat *stat)
-{
-    (void)stat;
-    op->type = SET;
-    op->set_op.path = path;
-    op->set_op.data = buffer;
-    op->set_op.datalen = buflen;
-    op->set_op.version = version;
-}
-
-void zoo_check_op_init(zoo_op_t *op, const char *path, int version)
-{
-    op->type = CHECK;
-    op->check_op.path = path;
-    op->check_op.version = version;
 }

@@ -45,9 +45,6 @@ void ensemble_heal(void);
  * clock; NEVER where no server leads, or it has ended. */
 uint64_t ensemble_lives_until(int64_t session);
 
-/* ensemble_leader: the one that can commit, -1 while there is none. */
-int ensemble_leader(void);
-
 /* ensemble_inject: a write of somebody with a good connection to the leader; false where there is no
  * leader.  `session` is 0 for no session.  The result comes with the commit, where `done` is called
  * unless it is NULL. */

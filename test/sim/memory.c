@@ -7,6 +7,8 @@
 #include <string.h>
 #include <sys/mman.h>
 
+#include "sanitized.h"
+
 /* The library calls these in the place of the system's; the linker turns them here. */
 void *__wrap_malloc(size_t size);
 void *__wrap_calloc(size_t n, size_t size);
@@ -19,16 +21,6 @@ void __real_free(void *block);
 static bool in_history;
 static bool in_library;
 static unsigned fail_at;
-static bool has_failed;
-
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-#define CHECKED 1
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer) ||                         \
-    __has_feature(memory_sanitizer)
-#define CHECKED 1
-#endif
-#endif
 
 /* Every block has a head.  Where a sanitizer watches, blocks are the system's, in a list. */
 struct head {
@@ -39,7 +31,7 @@ struct head {
     };
 };
 
-#ifdef CHECKED
+#if SANITIZED
 
 static struct head all = {&all, {&all}};
 
@@ -148,7 +140,7 @@ const struct zks__mem memory_of_trees = {get_for_tree, put_for_tree, NULL};
 void memory_begin(void)
 {
     in_history = true;
-    in_library = has_failed = false;
+    in_library = false;
     fail_at = 0;
 }
 
@@ -161,12 +153,6 @@ void memory_end(void)
 void memory_fail(unsigned nth)
 {
     fail_at = nth;
-    has_failed = false;
-}
-
-bool memory_failed(void)
-{
-    return has_failed;
 }
 
 void memory_library(bool runs)
@@ -176,11 +162,7 @@ void memory_library(bool runs)
 
 static bool fails(void)
 {
-    if (!in_library || fail_at == 0 || --fail_at > 0) {
-        return false;
-    }
-    has_failed = true;
-    return true;
+    return in_library && fail_at > 0 && --fail_at == 0;
 }
 
 void *__wrap_malloc(size_t size)

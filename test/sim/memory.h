@@ -22,9 +22,6 @@ extern const struct zks__mem memory_of_trees;
 /* memory_fail: the library's allocation number `nth` from now on, counted from 1, fails; 0 for none. */
 void memory_fail(unsigned nth);
 
-/* memory_failed: whether it has. */
-bool memory_failed(void);
-
 /* memory_library: whether what runs now is the library, whose allocations can fail. */
 void memory_library(bool runs);
 

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "actor.h"
+#include "broken.h"
 #include "check.h"
 #include "driver/client.h"
 #include "ensemble.h"
@@ -48,11 +49,6 @@ const char *check_failure(const char **by)
 }
 
 /* ---- The trace ---- */
-
-bool observe_tracing(void)
-{
-    return trace != NULL;
-}
 
 static void stamp(void)
 {
@@ -159,6 +155,7 @@ void observe_begin(const struct plan *p, FILE *to)
     plan = p;
     trace = to;
     failed_by = NULL;
+    broken_begin(p);
     for (int i = 0; i < CHECKERS; i++) {
         checkers[i]->begin(p);
     }
@@ -170,6 +167,7 @@ void observe(struct seen *seen)
     if (trace != NULL) {
         trace_seen(seen);
     }
+    broken_see(seen);
     for (int i = 0; i < CHECKERS; i++) {
         checkers[i]->see(seen);
     }

@@ -62,7 +62,6 @@ void observe_end(void);
 
 /* observe_note: a line for the trace alone. */
 void observe_note(const char *format, ...) __attribute__((format(printf, 1, 2)));
-bool observe_tracing(void);
 
 /* What the parts of the world show by themselves. */
 void observe_request(struct process *p, const struct request *r);

@@ -126,6 +126,7 @@ bool plan_full(const struct plan *p, unsigned thing);
 bool plan_calm(const struct plan *p);
 
 const char *what_name(enum what what);
+bool what_is_lock(int what);
 const char *fault_name(enum fault fault);
 
 #endif

@@ -17,6 +17,11 @@ const char *what_name(enum what what)
     return whats[what];
 }
 
+bool what_is_lock(int what)
+{
+    return what == DO_RDLOCK || what == DO_WRLOCK;
+}
+
 const char *fault_name(enum fault fault)
 {
     return faults[fault];

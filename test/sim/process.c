@@ -25,7 +25,7 @@ static int64_t shown(const struct process *p, int64_t us)
     return us + us * p->style.clock_ppm / 1000000;
 }
 
-uint64_t process_ms(const struct process *p)
+static uint64_t process_ms(const struct process *p)
 {
     return (p->style.clock_from + (uint64_t)shown(p, (int64_t)sched_now())) / MS;
 }
@@ -78,7 +78,6 @@ int __wrap_pthread_create(pthread_t *thread, const pthread_attr_t *attr, void *(
                           void *arg);
 int __wrap_pthread_join(pthread_t thread, void **result);
 int __wrap_pthread_cond_wait(pthread_cond_t *cond, pthread_mutex_t *lock);
-ssize_t __wrap_getrandom(void *buf, size_t size, unsigned flags);
 
 /* What waits for a condition comes back later and begins anew; past its limit the wait is over. */
 void zks__cond_wait(pthread_cond_t *cond, pthread_mutex_t *lock, uint64_t until_ms)
@@ -166,11 +165,6 @@ void process_leave(struct process *p)
     current = NULL;
 }
 
-bool process_runs(const struct process *p)
-{
-    return p->alive && p->paused_until <= sched_now();
-}
-
 bool process_step(struct process *p)
 {
     p->steps++;
@@ -189,13 +183,11 @@ static bool has_work(const struct zks_client *c)
 
 static void take_turn(struct process *p)
 {
-    p->taking_turn = true;
     process_enter(p);
     zks__client_turn(p->client, false);
     uint64_t next_ms = zks__client_next_time(p->client);
     process_leave(p);
     observe_turn(p);
-    p->taking_turn = false;
     uint64_t at = process_at(p, next_ms);
     if (has_work(p->client)) {
         at = sched_now();

@@ -31,9 +31,8 @@ struct process {
     uint64_t paused_until;
     uint64_t steps; /* Turns that it has had, and messages. */
     struct happening turn;
-    struct _zhandle *handles; /* See client.c. */
-    uint64_t safe_until_ms;   /* What has been told of the lease. */
-    bool taking_turn;
+    struct _zhandle *handles;           /* See client.c. */
+    uint64_t safe_until_ms;             /* What has been told of the lease. */
     void (*stepped)(struct process *p); /* Before each step. */
 };
 
@@ -46,9 +45,6 @@ void process_kill(struct process *p);
 
 /* process_pause: it stands still for a time. */
 void process_pause(struct process *p, uint64_t us);
-
-/* process_runs: whether it is alive and not paused. */
-bool process_runs(const struct process *p);
 
 /* process_wake: its driver has something to do. */
 void process_wake(struct process *p);
@@ -65,8 +61,7 @@ struct process *process_current(void);
 /* process_step: something is about to happen to it; false where it is dead or was killed by that. */
 bool process_step(struct process *p);
 
-/* process_ms: what its clock shows; process_at: when it will show that. */
-uint64_t process_ms(const struct process *p);
+/* process_at: when its clock will show that. */
 uint64_t process_at(const struct process *p, uint64_t ms);
 
 /* ---- client.c: its side of libzookeeper ---- */

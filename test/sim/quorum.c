@@ -311,12 +311,6 @@ void ensemble_begin(const struct ensemble_style *style, uint64_t seed)
     }
 }
 
-int ensemble_leader(void)
-{
-    const struct server *s = present_leader();
-    return s != NULL ? (int)s->number : -1;
-}
-
 uint64_t ensemble_lives_until(int64_t session)
 {
     const struct server *s = present_leader();

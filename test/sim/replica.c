@@ -103,7 +103,7 @@ static void apply(struct server *s, const struct entry *e)
     }
 }
 
-void replica_apply_to(struct server *s, size_t n)
+static void apply_to(struct server *s, size_t n)
 {
     while (s->applied < n) {
         apply(s, s->log->entries[s->applied++]);
@@ -210,7 +210,7 @@ static void commit(struct happening *h)
            s->log->entries[s->committed]->commit_at <= sched_now() &&
            has_majority(s, s->log->entries[s->committed])) {
         s->committed++;
-        replica_apply_to(s, s->committed);
+        apply_to(s, s->committed);
         const struct from_leader n = {.notice = NOTICE_COMMIT, .committed = s->committed};
         for (unsigned i = 0; i < ensemble.n; i++) {
             if (follows(&ensemble.servers[i], s)) {
@@ -431,7 +431,7 @@ void replica_lead(struct server *s)
     s->ping.fire = ping;
     s->look.fire = look;
     zks__sessions_init(&s->sessions, &memory_of_trees, ensemble.style.tick_ms, 0, 0, server_ms(s));
-    replica_apply_to(s, n);
+    apply_to(s, n);
     for (const struct zks__session *e = zks__tree_next_session(s->tree, NULL); e != NULL;
          e = zks__tree_next_session(s->tree, e)) {
         if (!is_strangers(e->id)) {
@@ -456,7 +456,7 @@ void replica_carries_out(struct channel *ch, struct parcel *p)
         return;
     }
     if (n->notice == NOTICE_COMMIT) {
-        replica_apply_to(s, n->committed);
+        apply_to(s, n->committed);
     } else {
         answer(s, n->request, n->granted);
     }
@@ -523,7 +523,7 @@ void replica_follow(struct server *s, struct server *leader)
                  chance_of(chance_next(&ensemble.chance), 0));
     channel_open(&s->from_leader, at_follower, s, ensemble.style.longest,
                  chance_of(chance_next(&ensemble.chance), 0));
-    replica_apply_to(s, leader->committed);
+    apply_to(s, leader->committed);
     for (size_t i = leader->committed; i < leader->log->n; i++) {
         leader->log->entries[i]->accepted_at[s->number] = sched_now();
     }

@@ -126,9 +126,6 @@ void replica_forward(struct server *s, struct request *r);
 struct entry *replica_append(struct server *leader, enum entry_kind kind, int64_t session,
                              struct request *r, struct server *origin);
 
-/* replica_apply_to: carries out the log up to a place. */
-void replica_apply_to(struct server *s, size_t n);
-
 /* replica_carries_out: takes what waits in its server's `behind`. */
 void replica_carries_out(struct channel *ch, struct parcel *p);
 

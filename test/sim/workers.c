@@ -7,19 +7,21 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum { WORKERS_MAX = 64, SHOWN_MAX = 5 };
+#include "sanitized.h"
 
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-enum { SLOWER = 20 };
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
-enum { SLOWER = 20 };
-#else
-enum { SLOWER = 1 };
+enum { WORKERS_MAX = 64, SHOWN_MAX = 5, SLOWER = 20 };
+
+#ifdef ZKSYNC_COVERAGE
+void __gcov_dump(void);
 #endif
-#else
-enum { SLOWER = 1 };
+
+/* What tools/coverage asks for; _exit() would lose it. */
+static void count_branches(void)
+{
+#ifdef ZKSYNC_COVERAGE
+    __gcov_dump();
 #endif
+}
 
 uint64_t workers_count(uint64_t usual)
 {
@@ -27,7 +29,8 @@ uint64_t workers_count(uint64_t usual)
     if (given != NULL) {
         return strtoull(given, NULL, 10);
     }
-    uint64_t count = getenv("ZKSYNC_TEST_SLOW") != NULL ? usual / 1000 : usual / SLOWER;
+    uint64_t count =
+        getenv("ZKSYNC_TEST_SLOW") != NULL ? usual / 1000 : usual / (SANITIZED ? SLOWER : 1);
     return count > 0 ? count : 1;
 }
 
@@ -114,6 +117,7 @@ void workers_run(uint64_t count, bool (*make)(struct plan *plan, uint64_t number
             close(ends[0]);
             work((uint64_t)i, count, (uint64_t)n, make, &t);
             bool written = write(ends[1], &t, sizeof t) == (ssize_t)sizeof t;
+            count_branches();
             _exit(written ? 0 : 1);
         }
         close(ends[1]);
