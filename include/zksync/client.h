@@ -91,12 +91,16 @@ typedef struct zks_client_options {
 
     /* Deliver completions and callbacks only inside zks_client_dispatch(). */
     bool manual_dispatch;
+
+    /* The process that the client's znodes name; 0 for the one that opens it.  For a client that acts
+     * on behalf of another process. */
+    int64_t pid;
 } zks_client_options;
 
 #define ZKS_CLIENT_OPTIONS_INIT                                                                    \
     {                                                                                              \
         sizeof(zks_client_options), NULL, 10000, 10000, NULL, NULL, NULL, 0, NULL, NULL, NULL,     \
-            NULL, NULL, NULL, ZKS_LOG_WARN, false                                                  \
+            NULL, NULL, NULL, ZKS_LOG_WARN, false, 0                                               \
     }
 
 /* zks_client_open: starts a client.  `options` may be NULL for the defaults; nothing of it is
@@ -134,6 +138,22 @@ ZKS_EXPORT uint32_t zks_client_session_timeout_ms(zks_client *client);
  * where nothing is known.  It moves on while the client is connected and a lock is held by it; at other
  * times nothing is written to prove it, and it can lie in the past.  Since 0.1. */
 ZKS_EXPORT uint64_t zks_client_safe_until(zks_client *client);
+
+/* What zks_client_ping() has found out. */
+struct zks_ping {
+    char server[72]; /* The address of the one that answered, "127.0.0.1:2181" or "[::1]:2181". */
+    int64_t session;
+    uint32_t session_timeout_ms; /* As the servers granted it. */
+    uint64_t read_us;            /* How long that one took to answer a read. */
+    uint64_t write_us;           /* How long a quorum took for a write, which changes nothing. */
+};
+
+/* zks_client_ping: asks the servers something and measures how long it takes.  On failure *ping is not
+ * touched.
+ *  ZKS_ETIMEDOUT, ZKS_EDISCONNECTED (0 ms), ZKS_ENOCHROOT, ZKS_EAUTH, ZKS_ENOMEM, ZKS_EDEADLK,
+ *  ZKS_ECLOSED, ZKS_EFORKED, ZKS_EINVAL
+ * Since 0.1. */
+ZKS_EXPORT int zks_client_ping(zks_client *client, int64_t timeout_ms, struct zks_ping *ping);
 
 /* zks_clock_ms: the library's clock in ms.  It never goes back and counts time that the machine
  * slept (CLOCK_BOOTTIME).  Since 0.1. */

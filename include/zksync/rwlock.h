@@ -132,6 +132,10 @@ ZKS_EXPORT size_t zks_rwlock_node(zks_rwlock *lock, char *buf, size_t size);
  * waited for, cut to 255 bytes; empty otherwise.  Like zks_rwlock_node.  Since 0.1. */
 ZKS_EXPORT size_t zks_rwlock_waits_for(zks_rwlock *lock, char *buf, size_t size);
 
+/* zks_rwlock_place: the path of our znode while waiting, by which it can be told in a listing; empty
+ * otherwise.  Like zks_rwlock_node.  Since 0.1. */
+ZKS_EXPORT size_t zks_rwlock_place(zks_rwlock *lock, char *buf, size_t size);
+
 /* One that holds a lock or waits for it.  What zksync itself writes as data is a JSON object with
  * "v" (1), "host", "pid", "user", "identity", "started_ms" (when the client was opened, ms since
  * 1970) and, where one was given, "reason"; more keys may come.  Others may write anything. */
@@ -150,7 +154,8 @@ struct zks_contender {
 
 /* zks_rwlock_list: who holds the lock at `path` and who waits, in the order of the queue.  On
  * success *list is the caller's, to be freed with zks_contenders_free(); it is NULL where *count is
- * 0, as it is for a lock that does not exist.  Children with foreign names are left out.
+ * 0, as it is for a lock that does not exist.  Children with foreign names are left out; of those whose
+ * data may not be read it is left out.
  *  ZKS_ETIMEDOUT, ZKS_EDISCONNECTED (0 ms), ZKS_EACCES, ZKS_EINVAL, ZKS_ENOMEM, ZKS_ENOCHROOT,
  *  ZKS_EDEADLK (in a callback), ZKS_ECLOSED, ZKS_EAUTH, ZKS_ESERVER, ZKS_EFORKED
  * Since 0.1. */

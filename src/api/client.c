@@ -177,6 +177,9 @@ static int take_options(zks_client *c, const zks_client_options *given)
     if (o.session_timeout_ms == 0 || o.session_timeout_ms > INT32_MAX) {
         return invalid(c, "the session timeout", "");
     }
+    if (o.pid < 0) {
+        return invalid(c, "the process that is to be named", "");
+    }
     if (o.connect_timeout_ms < ZKS_FOREVER) {
         return invalid(c, "the connect timeout", "");
     }

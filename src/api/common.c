@@ -54,12 +54,13 @@ char *zks__describe(const zks_client_options *options, const char *id)
     (void)gethostname(host, sizeof host - 1);
     clock_gettime(CLOCK_REALTIME, &now);
     double ms = (double)now.tv_sec * 1000 + (double)(now.tv_nsec / 1000000);
+    double pid = options->pid != 0 ? (double)options->pid : (double)getpid();
     const char *identity =
         options->identity != NULL ? options->identity : program_invocation_short_name;
     if (json != NULL && cJSON_AddNumberToObject(json, "v", 1) != NULL &&
         (id == NULL || cJSON_AddStringToObject(json, "id", id) != NULL) &&
         cJSON_AddStringToObject(json, "host", host) != NULL &&
-        cJSON_AddNumberToObject(json, "pid", getpid()) != NULL &&
+        cJSON_AddNumberToObject(json, "pid", pid) != NULL &&
         cJSON_AddStringToObject(json, "user", user_name(buf, sizeof buf)) != NULL &&
         cJSON_AddStringToObject(json, "identity", identity) != NULL &&
         cJSON_AddNumberToObject(json, "started_ms", ms) != NULL &&

@@ -23,6 +23,7 @@ struct zks_rwlock {
     uint64_t token;
     char node[ZKS__PATH_MAX + 1 + ZKS__NAME_MAX + 1];
     char waits_for[ZKS__HOLDER_MAX + 1];
+    bool waiting; /* `node` is the one that stands in the queue. */
 
     bool unlock_taken; /* The driver's thread only, as all below. */
     struct zks__rwlock core;
@@ -59,7 +60,8 @@ static void publish(struct zks__machine *m)
     bool writes = core->mode == ZKS__WRITE && core->state == ZKS__RWLOCK_HELD;
     int held = !holds ? 0 : writes ? ZKS_RWLOCK_WRITE : ZKS_RWLOCK_READ;
     size_t dir_len = strlen(core->dir);
-    if (held != 0 && strcmp(lock->node + dir_len + 1, core->own) != 0) {
+    lock->waiting = core->state == ZKS__RWLOCK_WAITING;
+    if ((held != 0 || lock->waiting) && strcmp(lock->node + dir_len + 1, core->own) != 0) {
         memcpy(lock->node, core->dir, dir_len);
         lock->node[dir_len] = '/';
         strcpy(lock->node + dir_len + 1, core->own);
@@ -71,7 +73,7 @@ static void publish(struct zks__machine *m)
     lock->lost = core->state == ZKS__RWLOCK_LOST;
     lock->pending = core->pending;
     lock->token = holds ? core->token : 0;
-    if (core->state == ZKS__RWLOCK_WAITING) {
+    if (lock->waiting) {
         memcpy(lock->waits_for, core->holder, sizeof lock->waits_for);
     } else {
         lock->waits_for[0] = '\0';
@@ -279,6 +281,18 @@ size_t zks_rwlock_node(zks_rwlock *lock, char *buf, size_t size)
     }
     pthread_mutex_lock(&c->lock);
     size_t len = copy_out(holds_now(lock, c) ? lock->node : "", buf, size);
+    pthread_mutex_unlock(&c->lock);
+    return len;
+}
+
+size_t zks_rwlock_place(zks_rwlock *lock, char *buf, size_t size)
+{
+    struct zks_client *c = lock != NULL ? lock->machine.client : NULL;
+    if (c == NULL || c->pid != getpid()) {
+        return copy_out("", buf, size);
+    }
+    pthread_mutex_lock(&c->lock);
+    size_t len = copy_out(lock->waiting ? lock->node : "", buf, size);
     pthread_mutex_unlock(&c->lock);
     return len;
 }

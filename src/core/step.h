@@ -34,7 +34,7 @@ enum zks__req_kind {
     ZKS__SYNC,          /* dir */
     ZKS__CHECK,         /* dir/name: whether it exists, as a write, so that a quorum says so */
     ZKS__BEAT,          /* dir/name: a write that changes nothing, whether or not it exists */
-    ZKS__CHILDREN,      /* dir: its children and its Stat */
+    ZKS__CHILDREN,      /* dir: its children and its Stat; watch, for children that come and go */
     ZKS__GET,           /* dir/name, or dir where name is NULL; watch */
     ZKS__EXISTS,        /* dir/name; watch */
     ZKS__CREATE,        /* dir, persistent, with data */
@@ -69,6 +69,7 @@ struct zks__stat {
     int64_t owner; /* ephemeralOwner */
     int64_t ctime_ms;
     int32_t version;
+    int32_t cversion; /* How often children have come and gone. */
     int32_t data_len;
 };
 

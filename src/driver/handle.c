@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "driver/handle.h"
 
+#include <arpa/inet.h>
 #include <errno.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 
 #include <zookeeper/zookeeper.h>
 
@@ -275,6 +277,28 @@ uint32_t zks__handle_timeout(struct zks__handle *h)
     return (uint32_t)zoo_recv_timeout(h->zh);
 }
 
+void zks__handle_server(struct zks__handle *h, char *buf, size_t size)
+{
+    struct sockaddr_storage address;
+    socklen_t len = sizeof address;
+    char host[INET6_ADDRSTRLEN] = "";
+    buf[0] = '\0';
+    if (zookeeper_get_connected_host(h->zh, (struct sockaddr *)&address, &len) == NULL) {
+        return;
+    }
+    if (address.ss_family == AF_INET6) {
+        struct sockaddr_in6 in6;
+        memcpy(&in6, &address, sizeof in6);
+        inet_ntop(AF_INET6, &in6.sin6_addr, host, sizeof host);
+        snprintf(buf, size, "[%s]:%u", host, ntohs(in6.sin6_port));
+    } else if (address.ss_family == AF_INET) {
+        struct sockaddr_in in;
+        memcpy(&in, &address, sizeof in);
+        inet_ntop(AF_INET, &in.sin_addr, host, sizeof host);
+        snprintf(buf, size, "%s:%u", host, ntohs(in.sin_port));
+    }
+}
+
 bool zks__handle_idle(struct zks__handle *h)
 {
     int state = zoo_state(h->zh);
@@ -374,8 +398,9 @@ static struct zks__call *begin(const void *data, int rc)
 static void copy_stat(struct zks__call *call, const struct Stat *stat)
 {
     if (stat != NULL) {
-        call->reply.stat = (struct zks__stat){stat->czxid, stat->ephemeralOwner, stat->ctime,
-                                              stat->version, stat->dataLength};
+        call->reply.stat =
+            (struct zks__stat){stat->czxid,   stat->ephemeralOwner, stat->ctime,
+                               stat->version, stat->cversion,       stat->dataLength};
     }
 }
 
@@ -479,6 +504,7 @@ static void on_children(int rc, const struct String_vector *strings, const struc
 {
     struct zks__call *call = begin(data, rc);
     call->reply.rc = translate(rc);
+    call->watch_set = rc == ZOK;
     if (rc == ZOK) {
         copy_stat(call, stat);
         copy_children(call, strings);
@@ -723,7 +749,7 @@ static int send_request(struct zks__handle *h, struct zks__call *call, const str
     case ZKS__BEAT:
         return zoo_aset(h->zh, path, NULL, -1, NO_VERSION, on_stat, call);
     case ZKS__CHILDREN:
-        return zoo_awget_children2(h->zh, req->dir, NULL, NULL, on_children, call);
+        return zoo_awget_children2(h->zh, req->dir, watcher, watch, on_children, call);
     case ZKS__GET:
         return zoo_awget(h->zh, path, watcher, watch, on_data, call);
     case ZKS__EXISTS:
@@ -833,7 +859,8 @@ bool zks__handle_call(struct zks__handle *h, const struct zks__req *req,
     link_call(h, call);
     bool ok = true;
     if (req->watch || req->kind == ZKS__LOOK) {
-        call->watch = zks__watch_ask(&h->watches, path, machine, subscriptions);
+        call->watch =
+            zks__watch_ask(&h->watches, path, req->kind == ZKS__CHILDREN, machine, subscriptions);
         ok = call->watch != NULL;
     }
     if (!ok || !send_call(h, call, req, path)) {

@@ -82,6 +82,10 @@ void zks__log_after_fork(void);
 int64_t zks__handle_session(struct zks__handle *h);
 uint32_t zks__handle_timeout(struct zks__handle *h);
 
+/* zks__handle_server: puts the address of the server that the handle is connected to into a buffer, or
+ * an empty text. */
+void zks__handle_server(struct zks__handle *h, char *buf, size_t size);
+
 /* zks__handle_idle: whether the handle is not connected and has not asked a server to be. */
 bool zks__handle_idle(struct zks__handle *h);
 

@@ -21,12 +21,13 @@ void zks__watches_init(struct zks__watches *w)
 
 /* The one of a path, made where there is none.  One that has fired but has not been taken yet does
  * not count: what is asked for now may be newer than what it told of. */
-static struct zks__watch *find_or_make(struct zks__watches *w, const char *path)
+static struct zks__watch *find_or_make(struct zks__watches *w, const char *path, bool children)
 {
     struct zks__watch **bucket = &w->buckets[bucket_of(path)];
     pthread_mutex_lock(&w->lock);
     struct zks__watch *watch = *bucket;
-    while (watch != NULL && (watch->fired || strcmp(watch->path, path) != 0)) {
+    while (watch != NULL &&
+           (watch->fired || watch->children != children || strcmp(watch->path, path) != 0)) {
         watch = watch->next;
     }
     if (watch == NULL) {
@@ -35,6 +36,7 @@ static struct zks__watch *find_or_make(struct zks__watches *w, const char *path)
         if (watch != NULL) {
             memcpy(watch->path, path, len + 1);
             watch->watches = w;
+            watch->children = children;
             watch->id = ++w->last_id;
             watch->next = *bucket;
             *bucket = watch;
@@ -66,11 +68,11 @@ static bool subscribe(struct zks__watch *watch, struct zks__machine *machine,
     return true;
 }
 
-struct zks__watch *zks__watch_ask(struct zks__watches *w, const char *path,
+struct zks__watch *zks__watch_ask(struct zks__watches *w, const char *path, bool children,
                                   struct zks__machine *machine,
                                   struct zks__subscription **of_machine)
 {
-    struct zks__watch *watch = find_or_make(w, path);
+    struct zks__watch *watch = find_or_make(w, path, children);
     if (watch == NULL) {
         return NULL;
     }

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The watches that are set in a session, one a path, and which machines want to know.
+/* The watches that are set in a session, and which machines want to know: for each path one for the
+ * znode itself, and one for its children.
  *
  * libzookeeper gets a number for a context, not a pointer: it may hold on to a watch that has fired.
  * All but zks__watches_fire is for the driver's thread. */
@@ -26,6 +27,7 @@ struct zks__watch {
     struct zks__watches *watches;
     struct zks__watch *next; /* In its bucket. */
     uint64_t id;
+    bool children; /* It is for children that come and go. */
     bool fired;    /* Under the lock. */
     bool unlinked; /* Nothing finds it any more; the last request that asked for it frees it. */
     bool set;      /* A server has confirmed it: libzookeeper will call. */
@@ -48,9 +50,9 @@ void zks__watches_init(struct zks__watches *w);
 /* zks__watches_close: forgets them all. */
 void zks__watches_close(struct zks__watches *w);
 
-/* zks__watch_ask: the watch of a path, for a request of the machine that sets it; NULL where there
- * is no memory.  zks__watch_asked ends what it begins. */
-struct zks__watch *zks__watch_ask(struct zks__watches *w, const char *path,
+/* zks__watch_ask: the watch of a path or of its children, for a request of the machine that sets it;
+ * NULL where there is no memory.  zks__watch_asked ends what it begins. */
+struct zks__watch *zks__watch_ask(struct zks__watches *w, const char *path, bool children,
                                   struct zks__machine *machine,
                                   struct zks__subscription **of_machine);
 

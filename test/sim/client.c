@@ -498,6 +498,16 @@ int zoo_state(zhandle_t *zh)
     return zh->state;
 }
 
+/* Only a person wants to know, and there is none. */
+struct sockaddr *zookeeper_get_connected_host(zhandle_t *zh, struct sockaddr *address,
+                                              socklen_t *length)
+{
+    (void)zh;
+    (void)address;
+    (void)length;
+    return NULL;
+}
+
 int is_unrecoverable(zhandle_t *zh)
 {
     return zh->state < 0 ? ZINVALIDSTATE : ZOK;
