@@ -32,7 +32,8 @@ struct zks_participant {
     int64_t session;
     int64_t since_ms; /* As for struct zks_contender, as all below. */
     int64_t age_ms;
-    char *data;
+    char *
+        data; /* NULL where nothing is known of it, as of whoever is inside: there only the id tells. */
     size_t data_len;
 };
 

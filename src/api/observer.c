@@ -147,8 +147,10 @@ static int keep(const struct zks__reply *reply, char **data, size_t *len)
 static int got_entry(struct zks_observer *o, struct zks__entry *e, const struct zks__reply *reply,
                      struct zks__out *out)
 {
-    if (reply->rc == ZKS_EACCES) {
-        e->ticket = ask(o, out, ZKS__EXISTS, e->name)->ticket; /* It needs no right. */
+    if (reply->rc == ZKS_EACCES && !e->read) {
+        e->read = true;
+        e->ticket =
+            ask(o, out, ZKS__EXISTS, e->name)->ticket; /* With most servers it needs no right. */
         return 0;
     }
     o->getting--;

@@ -177,8 +177,10 @@ static bool add_participant(struct zks_view *v, const char *dir, struct zks__ent
     to->session = from->stat.owner;
     to->since_ms = from->stat.ctime_ms;
     to->age_ms = age_of(to->since_ms);
-    to->data = take(&from->data);
-    to->data_len = from->data_len;
+    if (!to->inside) { /* The opening of the round has put the round's name in its place. */
+        to->data = take(&from->data);
+        to->data_len = from->data_len;
+    }
     return to->path != NULL && to->id != NULL;
 }
 

@@ -21,7 +21,7 @@ struct zks__entry {
     bool wanted;     /* Its data is to be read. */
     uint32_t ticket; /* Of its get while that is on its way. */
     bool gone;
-    bool read;
+    bool read; /* As far as that is allowed. */
     struct zks__stat stat;
     char *data;
     size_t data_len;
