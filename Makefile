@@ -7,9 +7,10 @@ JOBS ?= $(shell nproc)
 # What `make check` builds and runs: see tools/run-tests --help.
 CHECK_PRESETS ?= dev clang asan tsan
 CHECK_RUNS ?= build/dev:unit build/clang:unit build/asan:unit build/tsan:unit build/dev:valgrind \
-              build/dev:sim 'build/asan:sim:sim_(plans|seeds|sweep)' build/dev:valgrind:sim_seeds \
-              build/dev:integration 'build/asan:integration:integration_(?!tree)' \
-              'build/tsan:integration:integration_(?!tree)'
+              build/dev:sim 'build/asan:sim:sim_(plans|seeds)' build/dev:valgrind:sim_seeds \
+              'build/dev:integration:integration_(?!cli)' build/dev:integration:integration_cli \
+              'build/asan:integration:integration_(?!tree|cli)' build/asan:integration:integration_cli \
+              'build/tsan:integration:integration_(?!tree|cli)'
 SOAK_TIMES ?= 10
 SOAK_PRESETS ?= dev asan tsan
 SOAK_SECONDS ?= 3600

@@ -382,14 +382,9 @@ int zks_observer_next_op(zks_observer *observer, int64_t timeout_ms, zks_op *op)
 /* A request of this call's that ends with 0 has left a view, which nobody else takes meanwhile. */
 static int run(zks_observer *observer, int what, int64_t timeout_ms, struct zks_view **view)
 {
-    struct zks_client *c = observer->machine.client;
-    int rc = c == NULL ? ZKS_ECLOSED : zks__in_callback() ? ZKS_EDEADLK : zks__client_enter(c);
+    int rc = zks__machine_run(&observer->machine, what, timeout_ms);
     if (rc == 0) {
-        rc = zks__machine_run(&observer->machine, what, timeout_ms);
-        if (rc == 0) {
-            *view = zks_observer_take(observer);
-        }
-        zks__client_leave(c);
+        *view = zks_observer_take(observer);
     }
     return rc;
 }
@@ -399,23 +394,32 @@ int zks_observer_next(zks_observer *observer, int64_t timeout_ms, struct zks_vie
     if (observer == NULL || view == NULL || timeout_ms < ZKS_FOREVER) {
         return ZKS_EINVAL;
     }
-    return run(observer, LOOK_NEXT, timeout_ms, view);
+    struct zks_client *c = observer->machine.client;
+    int rc = c == NULL ? ZKS_ECLOSED : zks__in_callback() ? ZKS_EDEADLK : zks__client_enter(c);
+    if (rc == 0) {
+        rc = run(observer, LOOK_NEXT, timeout_ms, view);
+        zks__client_leave(c);
+    }
+    return rc;
 }
 
+/* The client's end waits for all of it: the observer is of no other use. */
 int zks_look(zks_client *client, const char *path, int64_t timeout_ms, struct zks_view **view)
 {
     zks_observer *observer = NULL;
-    if (view == NULL || timeout_ms < ZKS_FOREVER) {
+    if (client == NULL || view == NULL || timeout_ms < ZKS_FOREVER) {
         return ZKS_EINVAL;
     }
-    if (zks__in_callback()) {
-        return ZKS_EDEADLK;
+    int rc = zks__in_callback() ? ZKS_EDEADLK : zks__client_enter(client);
+    if (rc != 0) {
+        return rc;
     }
-    int rc = zks_observer_new(client, path, false, &observer);
+    rc = zks_observer_new(client, path, false, &observer);
     if (rc == 0) {
         rc = run(observer, LOOK_ONCE, timeout_ms, view);
     }
     zks_observer_free(observer);
+    zks__client_leave(client);
     return rc;
 }
 

@@ -1,0 +1,100 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <string.h>
+
+#include "commands.h"
+#include "exit.h"
+#include "parse.h"
+
+static const struct {
+    const char *word;
+    int (*run)(zks_barrier *barrier, int64_t timeout_ms);
+} actions[] = {{"set", zks_barrier_set}, {"unset", zks_barrier_unset}, {"wait", zks_barrier_wait}};
+
+enum { ACTIONS = sizeof actions / sizeof actions[0] };
+
+static int fail(const char *path, int error, int busy)
+{
+    switch (error) {
+    case 0:
+        return CLI_OK;
+    case ZKS_EEXIST:
+        cli_say("%s: it is set already", path);
+        return CLI_NO;
+    case ZKS_ENOENT:
+        cli_say("%s: it is not set", path);
+        return CLI_NO;
+    case ZKS_ENOTEMPTY:
+        cli_say("%s: it has children, so it is no barrier, and is left as it is", path);
+        return CLI_LAYOUT;
+    case ZKS_EBUSY:
+    case ZKS_ETIMEDOUT:
+        return busy; /* As for a lock: the code says it. */
+    case ZKS_EINVAL:
+        cli_say("\"%s\" is not a valid path: one is like /jobs/nightly", path);
+        return CLI_USAGE;
+    default:
+        return cli_fail(path, error, busy);
+    }
+}
+
+static int run(const struct cli_settings *s, size_t action, const char *path, int64_t wait_ms,
+               int busy)
+{
+    char full[CLI_PATH_SIZE];
+    zks_client *client = NULL;
+    zks_barrier *barrier = NULL;
+    uint64_t started = zks_clock_ms();
+    if (!cli_full_path(s, path, full)) {
+        return fail(path, ZKS_EINVAL, busy);
+    }
+    int code = cli_open(s, wait_ms, &client);
+    if (code != 0) {
+        return code;
+    }
+    int rc = zks_barrier_new(client, full, &barrier);
+    if (rc == 0) {
+        int64_t spent = (int64_t)(zks_clock_ms() - started);
+        int64_t left = wait_ms <= 0 ? wait_ms : spent < wait_ms ? wait_ms - spent : 1;
+        rc = actions[action].run(barrier, left);
+    }
+    code = fail(path, rc, busy);
+    zks_barrier_free(barrier);
+    zks_client_close(client);
+    return code;
+}
+
+int cli_barrier(struct cli_settings *s, int argc, char **argv)
+{
+    static const struct cli_option own[] = {{'w', "wait", true},
+                                            {'n', "nonblock", false},
+                                            {'E', "busy-exit-code", true},
+                                            {0, NULL, false}};
+    struct cli_parser parser;
+    int64_t wait_ms = ZKS_FOREVER;
+    int busy = CLI_BUSY;
+    int letter;
+    cli_parse_begin(&parser, s, argv[0], argc, argv, own, false);
+    while ((letter = cli_parse_next(&parser)) != CLI_PARSE_END) {
+        if (letter == CLI_PARSE_STOP) {
+            return parser.exit;
+        }
+        if (letter == 'n') {
+            wait_ms = 0;
+        } else if (letter == 'w' ? !cli_parse_wait(&parser, &wait_ms)
+                                 : !cli_parse_code(&parser, &busy)) {
+            return CLI_USAGE;
+        }
+    }
+    const char *word = argv[optind];
+    size_t action = 0;
+    while (action < ACTIONS && (word == NULL || strcmp(word, actions[action].word) != 0)) {
+        action++;
+    }
+    if (action == ACTIONS) {
+        return cli_usage(argv[0], "set, unset or wait, not \"%s\"", word != NULL ? word : "");
+    }
+    const char *path = NULL;
+    optind++;
+    int code = cli_parse_path(&parser, &path);
+    return code != 0 ? code : run(s, action, path, wait_ms, busy);
+}

@@ -1,0 +1,250 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "command.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <unistd.h>
+
+#include "exit.h"
+#include "fds.h"
+#include "terminal.h"
+
+extern char **environ;
+
+enum { FACTS = 7 };
+
+/* ---- ZKSYNC_HELD: a line "servers<TAB>path" for each lock that is held already ---- */
+
+/* What stands in front of a path on the servers, and the servers, from "a:1,b:2/root". */
+static const char *root_of(const char *servers)
+{
+    const char *slash = strchr(servers, '/');
+    return slash != NULL && strcmp(slash, "/") != 0 ? slash : "";
+}
+
+/* Whether two lists of servers have one in common: then they are the same ensemble. */
+static bool share_server(const char *a, size_t a_len, const char *b, size_t b_len)
+{
+    for (size_t i = 0; i < a_len; i += strcspn(a + i, ",") + 1) {
+        size_t n = strcspn(a + i, ",");
+        n = i + n > a_len ? a_len - i : n;
+        for (size_t k = 0; k < b_len; k += strcspn(b + k, ",") + 1) {
+            size_t m = strcspn(b + k, ",");
+            m = k + m > b_len ? b_len - k : m;
+            if (n == m && memcmp(a + i, b + k, n) == 0) {
+                return true;
+            }
+        }
+    }
+    return false;
+}
+
+bool cli_held_before(const struct cli_job *job)
+{
+    char ours[2 * CLI_PATH_SIZE];
+    const char *servers = job->settings->servers;
+    const char *at = getenv("ZKSYNC_HELD");
+    snprintf(ours, sizeof ours, "%s%s", root_of(servers), job->path);
+    for (; at != NULL && *at != '\0'; at += strcspn(at, "\n"), at += *at == '\n') {
+        size_t len = strcspn(at, "\n");
+        const char *tab = memchr(at, '\t', len);
+        if (tab != NULL && strlen(ours) == (size_t)(at + len - tab - 1) &&
+            memcmp(tab + 1, ours, strlen(ours)) == 0 &&
+            share_server(at, (size_t)(tab - at), servers, strcspn(servers, "/"))) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static char *held_with(const struct cli_job *job)
+{
+    const char *before = getenv("ZKSYNC_HELD");
+    const char *servers = job->settings->servers;
+    bool any = before != NULL && before[0] != '\0';
+    char *held = NULL;
+    int len = asprintf(&held, "%s%s%.*s\t%s%s", any ? before : "", any ? "\n" : "",
+                       (int)strcspn(servers, "/"), servers, root_of(servers), job->path);
+    return len >= 0 ? held : NULL;
+}
+
+/* ---- What is told ---- */
+
+static const char *mode_of(const struct cli_job *job)
+{
+    return job->kind == CLI_CLAIM_READ ? "read" : job->kind == CLI_CLAIM_WRITE ? "write" : "round";
+}
+
+/* "NAME=value" for each fact; false where there is no memory, and then some may be missing. */
+static bool make_facts(const struct cli_job *job, const struct cli_facts *facts, char *all[FACTS])
+{
+    bool lock = job->kind != CLI_CLAIM_ROUND;
+    char *held = lock ? held_with(job) : NULL;
+    size_t n = 0;
+    memset(all, 0, FACTS * sizeof *all);
+    bool ok = (!lock || held != NULL) && asprintf(&all[n++], "ZKSYNC_PATH=%s", facts->path) >= 0 &&
+              asprintf(&all[n++], "ZKSYNC_MODE=%s", mode_of(job)) >= 0;
+    if (lock) {
+        ok = ok && asprintf(&all[n++], "ZKSYNC_NODE=%s", facts->node) >= 0 &&
+             asprintf(&all[n++], "ZKSYNC_TOKEN=%" PRIu64, facts->token) >= 0 &&
+             asprintf(&all[n++], "ZKSYNC_HELD=%s", held) >= 0;
+    } else {
+        ok = ok && asprintf(&all[n++], "ZKSYNC_N=%" PRIu32, job->n) >= 0 &&
+             asprintf(&all[n++], "ZKSYNC_ID=%s", job->id) >= 0;
+    }
+    free(held);
+    return ok;
+}
+
+static void free_facts(char *all[FACTS])
+{
+    for (size_t i = 0; i < FACTS; i++) {
+        free(all[i]);
+    }
+}
+
+/* Also what an outer lock or barrier has told that this one does not tell, but for what is held. */
+static bool is_replaced(const char *variable, char *all[FACTS])
+{
+    static const char *const ours[] = {
+        "ZKSYNC_PATH=", "ZKSYNC_MODE=", "ZKSYNC_NODE=", "ZKSYNC_N=", "ZKSYNC_TOKEN=", "ZKSYNC_ID="};
+    size_t name = strcspn(variable, "=") + 1;
+    for (size_t i = 0; i < sizeof ours / sizeof ours[0]; i++) {
+        if (strncmp(variable, ours[i], strlen(ours[i])) == 0) {
+            return true;
+        }
+    }
+    for (size_t i = 0; i < FACTS && all[i] != NULL; i++) {
+        if (strncmp(variable, all[i], name) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static char **environment_with(char *all[FACTS])
+{
+    size_t n = 0;
+    size_t count = 0;
+    while (environ[n] != NULL) {
+        n++;
+    }
+    char **made = calloc(n + FACTS + 1, sizeof *made);
+    for (size_t i = 0; made != NULL && i < n; i++) {
+        if (!is_replaced(environ[i], all)) {
+            made[count++] = environ[i];
+        }
+    }
+    for (size_t i = 0; made != NULL && i < FACTS && all[i] != NULL; i++) {
+        made[count++] = all[i];
+    }
+    return made;
+}
+
+/* In single quotes everything stands for itself but a single quote. */
+static void put_quoted(FILE *to, const char *text)
+{
+    fputc('\'', to);
+    for (; *text != '\0'; text++) {
+        fputs(*text == '\'' ? "'\\''" : (char[2]){*text, '\0'}, to);
+    }
+    fputc('\'', to);
+}
+
+char *cli_command_exports(const struct cli_job *job, const struct cli_facts *facts, pid_t holder)
+{
+    char *all[FACTS];
+    char *text = NULL;
+    size_t size = 0;
+    FILE *to = open_memstream(&text, &size);
+    bool ok = make_facts(job, facts, all) && to != NULL;
+    for (size_t i = 0; ok && i < FACTS && all[i] != NULL; i++) {
+        size_t name = strcspn(all[i], "=");
+        fprintf(to, "%.*s=", (int)name, all[i]);
+        put_quoted(to, all[i] + name + 1);
+        fprintf(to, "; export %.*s;\n", (int)name, all[i]);
+    }
+    free_facts(all);
+    if (to != NULL) {
+        fprintf(to, "ZKSYNC_HOLD_PID=%ld; export ZKSYNC_HOLD_PID;\n", (long)holder);
+        ok = fclose(to) == 0 && ok;
+    }
+    if (!ok) {
+        free(text);
+        text = NULL;
+    }
+    return text;
+}
+
+/* ---- Starting it ---- */
+
+/* In the new process: only what is safe there, since other threads may have held any lock. */
+static _Noreturn void become(const struct cli_job *job, char **env, bool terminal_now, pid_t parent,
+                             int failed_fd)
+{
+    (void)setpgid(0, 0);
+    /* It must not live on when the keeper is killed, nor if that has happened already. */
+    (void)prctl(PR_SET_PDEATHSIG, SIGKILL);
+    if (getppid() != parent) {
+        (void)kill(getpid(), SIGKILL);
+    }
+    if (terminal_now) {
+        cli_terminal_give(job->terminal, getpid());
+    }
+    cli_fds_close_ours(failed_fd, job->status_fd);
+    if (job->child_ignored) {
+        signal(SIGCHLD, SIG_IGN);
+    }
+    sigprocmask(SIG_SETMASK, &job->mask, NULL);
+    execvpe(job->command[0], job->command, env);
+    int error = errno;
+    (void)!write(failed_fd, &error, sizeof error);
+    _exit(CLI_CANNOT_RUN);
+}
+
+int cli_command_exec_error(int exec_fd)
+{
+    int error = 0;
+    ssize_t got;
+    do {
+        got = read(exec_fd, &error, sizeof error);
+    } while (got < 0 && errno == EINTR);
+    return got == sizeof error ? error : 0;
+}
+
+pid_t cli_command_start(const struct cli_job *job, const struct cli_facts *facts, bool terminal_now,
+                        int *exec_fd)
+{
+    char *all[FACTS];
+    int failed[2] = {-1, -1};
+    pid_t parent = getpid();
+    pid_t pid = -1;
+    char **env = make_facts(job, facts, all) ? environment_with(all) : NULL;
+    int error = ENOMEM;
+    if (env != NULL) {
+        pid = pipe2(failed, O_CLOEXEC) == 0 ? fork() : -1;
+        error = errno;
+    }
+    if (pid == 0) {
+        become(job, env, terminal_now, parent, failed[1]);
+    }
+    if (pid > 0) {
+        (void)setpgid(pid, pid); /* Whichever of the two is faster. */
+    }
+    if (failed[1] >= 0) {
+        close(failed[1]);
+    }
+    if (pid < 0 && failed[0] >= 0) {
+        close(failed[0]);
+    }
+    *exec_fd = pid > 0 ? failed[0] : -1;
+    free(env);
+    free_facts(all);
+    errno = error;
+    return pid;
+}

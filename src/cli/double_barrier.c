@@ -1,0 +1,78 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "commands.h"
+#include "job_options.h"
+
+static bool take_n(struct cli_parser *p, struct cli_job *job)
+{
+    char *end = NULL;
+    errno = 0;
+    long n = strtol(optarg, &end, 10);
+    if (errno != 0 || end == optarg || *end != '\0' || n < 1 || n > ZKS_DOUBLE_BARRIER_N_MAX) {
+        cli_usage(p->command, "a number of participants is 1 to %d, not \"%s\"",
+                  (int)ZKS_DOUBLE_BARRIER_N_MAX, optarg);
+        return false;
+    }
+    job->n = (uint32_t)n;
+    return true;
+}
+
+static bool take(struct cli_parser *p, int letter, struct cli_job *job)
+{
+    if (letter == 'n') {
+        return take_n(p, job);
+    }
+    bool plain = true;
+    for (const char *at = optarg; *at != '\0'; at++) {
+        plain &= (unsigned char)*at >= 0x20 && *at != 0x7f && *at != '/';
+    }
+    if (!plain || optarg[0] == '\0' || strlen(optarg) > ZKS_DOUBLE_BARRIER_ID_MAX) {
+        cli_usage(p->command,
+                  "an id has 1 to %d bytes, no slash and no control character, unlike \"%s\"",
+                  (int)ZKS_DOUBLE_BARRIER_ID_MAX, optarg);
+        return false;
+    }
+    job->id = optarg;
+    return true;
+}
+
+/* The id is all that can be seen of whoever is inside. */
+static void make_id(char id[ZKS_DOUBLE_BARRIER_ID_MAX + 1])
+{
+    char host[256] = "";
+    (void)gethostname(host, sizeof host - 1);
+    snprintf(id, ZKS_DOUBLE_BARRIER_ID_MAX + 1, "%.100s-%ld", host, (long)getpid());
+}
+
+int cli_double_barrier(struct cli_settings *s, int argc, char **argv)
+{
+    static const struct cli_option own[] = {CLI_JOB_OPTIONS,
+                                            CLI_COMMAND_OPTIONS,
+                                            {'n', "participants", true},
+                                            {CLI_OPTION_OWN, "id", true},
+                                            {0, NULL, false}};
+    struct cli_parser parser;
+    struct cli_job job;
+    char id[ZKS_DOUBLE_BARRIER_ID_MAX + 1];
+    cli_job_init(&job, s, argv[0]);
+    job.kind = CLI_CLAIM_ROUND;
+    cli_parse_begin(&parser, s, argv[0], argc, argv, own, true);
+    if (!cli_job_options(&parser, &job, take)) {
+        return parser.exit;
+    }
+    if (job.id == NULL) {
+        make_id(id);
+        job.id = id;
+    }
+    if (job.n == 0) {
+        return cli_usage(argv[0], "how many take part? (-n)");
+    }
+    int code = cli_job_words(&parser, &job);
+    code = code != 0 ? code : cli_job_check(&job);
+    return code != 0 ? code : cli_front(&job);
+}

@@ -1,0 +1,92 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "duration.h"
+
+#include <ctype.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+#include "zksync/op.h"
+
+static const int64_t longest_ms = INT64_C(1000) * 366 * 24 * 3600 * 1000; /* A thousand years. */
+
+static int64_t unit_ms(const char *unit)
+{
+    static const struct {
+        const char *name;
+        int64_t ms;
+    } units[] = {{"", 1000},     {"ms", 1},      {"s", 1000},    {"m", 60000},
+                 {"min", 60000}, {"h", 3600000}, {"d", 86400000}};
+    for (size_t i = 0; i < sizeof units / sizeof units[0]; i++) {
+        if (strcmp(unit, units[i].name) == 0) {
+            return units[i].ms;
+        }
+    }
+    return 0;
+}
+
+/* By hand, since strtod() depends on the locale and takes "0x1p3" and "nan". */
+bool cli_duration(const char *text, int64_t *ms)
+{
+    double value = 0;
+    double place = 1;
+    size_t digits = 0;
+    const char *at = text;
+    if (strcmp(text, "forever") == 0) {
+        *ms = ZKS_FOREVER;
+        return true;
+    }
+    for (; isdigit((unsigned char)*at); at++, digits++) {
+        value = value * 10 + (*at - '0');
+    }
+    if (*at == '.') {
+        for (at++; isdigit((unsigned char)*at); at++, digits++) {
+            place /= 10;
+            value += (*at - '0') * place;
+        }
+    }
+    int64_t unit = unit_ms(at);
+    if (digits == 0 || unit == 0 || value * (double)unit > (double)longest_ms) {
+        return false;
+    }
+    int64_t rounded = (int64_t)(value * (double)unit + 0.5);
+    *ms = rounded == 0 && value > 0 ? 1 : rounded;
+    return true;
+}
+
+const char *cli_age(int64_t ms, char buf[CLI_AGE_SIZE])
+{
+    long long s = (long long)ms / 1000;
+    if (ms < 10000) {
+        snprintf(buf, CLI_AGE_SIZE, "%lld.%lld s", s, (long long)ms / 100 % 10);
+    } else if (s < 120) {
+        snprintf(buf, CLI_AGE_SIZE, "%lld s", s);
+    } else if (s < 7200) {
+        snprintf(buf, CLI_AGE_SIZE, "%lld min", s / 60);
+    } else if (s < 172800) {
+        snprintf(buf, CLI_AGE_SIZE, "%lld h %lld min", s / 3600, s / 60 % 60);
+    } else {
+        snprintf(buf, CLI_AGE_SIZE, "%lld d %lld h", s / 86400, s / 3600 % 24);
+    }
+    return buf;
+}
+
+const char *cli_time(int64_t ms, char buf[CLI_AGE_SIZE])
+{
+    time_t seconds = (time_t)(ms / 1000);
+    struct tm parts;
+    char whole[24];
+    if (gmtime_r(&seconds, &parts) == NULL ||
+        strftime(whole, sizeof whole, "%Y-%m-%dT%H:%M:%S", &parts) == 0) {
+        whole[0] = '\0';
+    }
+    snprintf(buf, CLI_AGE_SIZE, "%s.%03dZ", whole, (int)(ms % 1000));
+    return buf;
+}
+
+int64_t cli_wall_ms(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_REALTIME, &now);
+    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}

@@ -1,0 +1,480 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/signalfd.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/timerfd.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "command.h"
+#include "exit.h"
+#include "job.h"
+#include "terminal.h"
+#include "tree.h"
+
+enum { STUBBORN_MS = 5000, KILL_AGAIN_MS = 2 };
+
+enum phase {
+    WAITING, /* For the lock. */
+    HOLDING, /* It is held, and no command is to run. */
+    STARTING,
+    RUNNING,
+    LEAVING /* The command has ended. */
+};
+
+struct front {
+    struct cli_job *job;
+    struct cli_guard *guard;
+    pid_t keeper;
+    int link;
+    int signals;
+    int timer;
+    bool watches_input; /* A hold ends with its input. */
+    bool keeper_silent; /* It has closed its end. */
+    enum phase phase;
+    sigset_t wanted; /* Signals that the user has not asked us to ignore. */
+    sigset_t early;  /* That came while the command was being started. */
+    int dying_by;    /* The signal by which we are to die; 0 for none. */
+    bool hung_up;    /* The command has been told that it will not get the terminal. */
+    struct cli_tree_others others;
+    pid_t command;
+    int status;
+    bool at_terminal; /* The command has been given the terminal, or has wanted it. */
+};
+
+/* All that are taken by the signalfd; the others keep their effect. */
+static const int handled[] = {SIGINT,  SIGTERM, SIGHUP,  SIGQUIT,  SIGUSR1,
+                              SIGUSR2, SIGCONT, SIGTSTP, SIGWINCH, SIGCHLD};
+/* Blocked, but not to be taken: who writes to or reads from the terminal in the background. */
+static const int unheard[] = {SIGTTIN, SIGTTOU, SIGPIPE};
+
+/* A signal that was ignored or blocked when we were started is to stay without effect, as with nohup. */
+static void take_signals(struct front *f)
+{
+    sigset_t all;
+    sigset_t heard;
+    sigemptyset(&all);
+    sigemptyset(&heard);
+    sigemptyset(&f->wanted);
+    sigemptyset(&f->early);
+    for (size_t i = 0; i < sizeof handled / sizeof handled[0]; i++) {
+        sigaddset(&all, handled[i]);
+        sigaddset(&heard, handled[i]);
+    }
+    for (size_t i = 0; i < sizeof unheard / sizeof unheard[0]; i++) {
+        sigaddset(&all, unheard[i]);
+    }
+    sigprocmask(SIG_BLOCK, &all, &f->job->mask);
+    for (size_t i = 0; i < sizeof handled / sizeof handled[0]; i++) {
+        struct sigaction action;
+        if (sigaction(handled[i], NULL, &action) == 0 && action.sa_handler != SIG_IGN &&
+            sigismember(&f->job->mask, handled[i]) == 0) {
+            sigaddset(&f->wanted, handled[i]);
+        }
+    }
+    /* Where it was ignored the system would reap our children for us. */
+    f->job->child_ignored = signal(SIGCHLD, SIG_DFL) == SIG_IGN;
+    f->signals = signalfd(-1, &heard, SFD_CLOEXEC | SFD_NONBLOCK);
+}
+
+/* Whether we end by it, unless there is a command to pass it on to. */
+static bool ends_us(const struct front *f, int sig)
+{
+    return (sig == SIGINT || sig == SIGTERM || sig == SIGHUP || sig == SIGQUIT) &&
+           sigismember(&f->wanted, sig) == 1;
+}
+
+/* ---- The command, as seen from the terminal ---- */
+
+/* False where there is nobody left to get it. */
+static bool to_command(const struct front *f, int sig)
+{
+    if (atomic_load(&f->guard->group_gone)) {
+        return false;
+    }
+    bool sent = kill(-f->command, sig) == 0 || errno != ESRCH;
+    pid_t group = getpgid(f->command);
+    if (group > 0 && group != f->command) { /* It has gone to another group. */
+        sent |= kill(f->command, sig) == 0;
+    }
+    return sent;
+}
+
+/* It goes on, and where it has had the terminal, in the foreground if we are there. */
+static void resume_command(const struct front *f)
+{
+    if (f->at_terminal && cli_terminal_ours(f->job->terminal)) {
+        cli_terminal_give(f->job->terminal, f->command);
+    }
+    (void)to_command(f, SIGCONT);
+}
+
+/* ---- Signals ---- */
+
+/* The first one asks for an orderly end, the second one does not wait for it: what we hold then goes
+ * with the session. */
+static void end_by(struct front *f, int sig)
+{
+    if (f->dying_by != 0) {
+        (void)kill(f->keeper, SIGKILL);
+    }
+    f->dying_by = f->dying_by != 0 ? f->dying_by : sig;
+    cli_link_send(f->link, CLI_LINK_QUIT, sig);
+}
+
+/* It is the command's as soon as there is one; until then it ends us. */
+static void take_early(struct front *f, int sig)
+{
+    for (size_t i = 0; ends_us(f, sig) && i < sizeof handled / sizeof handled[0]; i++) {
+        if (ends_us(f, handled[i]) && sigismember(&f->early, handled[i]) == 1) {
+            (void)kill(f->keeper, SIGKILL); /* The second one. */
+        }
+    }
+    sigaddset(&f->early, sig);
+    if (ends_us(f, sig)) {
+        cli_link_send(f->link, CLI_LINK_QUIT, sig);
+    }
+}
+
+static void take_signal(struct front *f, int sig)
+{
+    if (sig == SIGCHLD) {
+        return; /* Whoever waits for the keeper sees it. */
+    }
+    if (f->phase == RUNNING && sig == SIGCONT) {
+        resume_command(f);
+    } else if (f->phase == RUNNING && to_command(f, sig)) {
+        return;
+    } else if (f->phase == STARTING) {
+        take_early(f, sig);
+    } else if (ends_us(f, sig)) {
+        end_by(f, sig);
+    } else if (sig == SIGTSTP && sigismember(&f->wanted, sig) == 1) {
+        cli_stop_self(SIGTSTP, false);
+    }
+}
+
+/* Whether there was one that ends whoever does not handle it. */
+static bool take_all_signals(struct front *f)
+{
+    struct signalfd_siginfo info;
+    bool ending = false;
+    while (read(f->signals, &info, sizeof info) == sizeof info) {
+        take_signal(f, (int)info.ssi_signo);
+        ending |= ends_us(f, (int)info.ssi_signo);
+    }
+    return ending;
+}
+
+static void pass_early_signals(struct front *f)
+{
+    for (size_t i = 0; i < sizeof handled / sizeof handled[0]; i++) {
+        if (sigismember(&f->early, handled[i]) == 1) {
+            take_signal(f, handled[i]);
+        }
+    }
+}
+
+/* ---- Stops ---- */
+
+/* Whether a SIGCONT has come, which is why we go on.  It is used up: one that is heeded later could undo the
+ * next stop. */
+static bool was_continued(void)
+{
+    const struct timespec now = {0, 0};
+    sigset_t one;
+    sigemptyset(&one);
+    sigaddset(&one, SIGCONT);
+    return sigtimedwait(&one, NULL, &now) == SIGCONT;
+}
+
+/* One that has been stopped because it wants the terminal gets it where it is ours to give.  Otherwise
+ * the whole job stops, so that the shell sees it, until the shell lets it go on.  A stop that did not come
+ * from the terminal is the command's alone. */
+static void command_stopped(struct front *f, int sig)
+{
+    int terminal = f->job->terminal;
+    bool wants_it = sig == SIGTTIN || sig == SIGTTOU;
+    f->at_terminal |= wants_it;
+    if (wants_it && cli_terminal_ours(terminal)) {
+        resume_command(f);
+        return;
+    }
+    if (sig == SIGSTOP || terminal < 0) {
+        return;
+    }
+    if (take_all_signals(f)) {
+        resume_command(f); /* What was sent to a stopped job is to reach it first. */
+        return;
+    }
+    bool had_it = tcgetpgrp(terminal) == f->command;
+    cli_terminal_take(terminal, f->command);
+    cli_stop_self(sig, had_it || wants_it);
+    bool orphaned = !was_continued(); /* Nobody is there to let us go on, so we were not stopped. */
+    (void)take_all_signals(f); /* Before it goes on: `kill` of a stopped job sends one first. */
+    if (!orphaned || !wants_it || cli_terminal_ours(terminal)) {
+        resume_command(f);
+    } else if (!f->hung_up) {
+        f->hung_up = true; /* As the system does with those that nobody can bring back. */
+        (void)to_command(f, SIGHUP);
+        (void)to_command(f, SIGCONT);
+    }
+}
+
+/* ---- The keeper ---- */
+
+static void tell_shell(const struct front *f, const struct cli_link *message)
+{
+    struct cli_facts facts = {.path = cli_short_path(f->job->settings, f->job->path),
+                              .node = message->node,
+                              .token = message->token};
+    char *text = cli_command_exports(f->job, &facts, getpid());
+    if (text != NULL) {
+        (void)!write(f->job->ready_fd, text, strlen(text));
+    }
+    free(text);
+    close(f->job->ready_fd);
+    f->job->ready_fd = -1;
+    int null = open("/dev/null", O_RDWR | O_CLOEXEC);
+    if (null >= 0) {
+        (void)dup2(null, STDERR_FILENO);
+        close(null);
+    }
+}
+
+static void held(struct front *f, const struct cli_link *message)
+{
+    if (f->job->command == NULL && f->dying_by == 0) {
+        f->phase = HOLDING;
+        if (f->job->ready_fd >= 0) {
+            tell_shell(f, message);
+        }
+    } else if (f->job->command != NULL && f->dying_by == 0) {
+        f->phase = STARTING;
+        f->at_terminal = cli_terminal_at_once(f->job->terminal);
+        cli_link_send(f->link, CLI_LINK_GO, f->at_terminal);
+    }
+}
+
+static void listen_to_keeper(struct front *f)
+{
+    struct cli_link message;
+    int got;
+    while (!f->keeper_silent && (got = cli_link_receive(f->link, &message)) != 0) {
+        if (got < 0) {
+            f->keeper_silent = true;
+            return;
+        }
+        switch (message.kind) {
+        case CLI_LINK_HELD:
+            held(f, &message);
+            break;
+        case CLI_LINK_STARTED:
+            f->command = message.value;
+            f->phase = RUNNING;
+            pass_early_signals(f);
+            break;
+        case CLI_LINK_STOPPED:
+            command_stopped(f, message.value);
+            break;
+        case CLI_LINK_ENDED:
+            cli_terminal_take(f->job->terminal, f->command);
+            f->status = message.value;
+            f->phase = LEAVING;
+            break;
+        default:
+            break;
+        }
+    }
+}
+
+/* The keeper has been killed, or has been so for all we can see: the command must not outlive the lock.
+ * Its orphans are our children by now.  False where somebody is left. */
+static bool take_over(struct front *f)
+{
+    uint64_t until = zks_clock_ms() + STUBBORN_MS;
+    (void)kill(f->keeper, SIGKILL);
+    if (f->phase == HOLDING && f->job->ward >= 0 && f->job->on_loss == CLI_LOSS_KILL) {
+        (void)cli_ward_signal(f->job->ward, SIGKILL);
+    }
+    for (;;) {
+        bool group = f->phase == RUNNING && !atomic_load(&f->guard->group_gone);
+        bool allowed = cli_tree_kill(group ? f->command : 0, &f->others);
+        if (cli_tree_reap(&f->others)) {
+            break;
+        }
+        if (zks_clock_ms() >= until && !allowed) {
+            return false;
+        }
+        (void)poll(NULL, 0, KILL_AGAIN_MS);
+    }
+    cli_terminal_take(f->job->terminal, f->command);
+    return true;
+}
+
+/* The signal by which we are to die: one that came before there was a command to pass it on to. */
+static int deadly_signal(const struct front *f)
+{
+    for (size_t i = 0; f->phase == STARTING && i < sizeof handled / sizeof handled[0]; i++) {
+        if (ends_us(f, handled[i]) && sigismember(&f->early, handled[i]) == 1) {
+            return handled[i];
+        }
+    }
+    /* A hold ends by it well; and what a command under a lock has come to counts for more. */
+    bool done = f->phase == HOLDING || (f->phase == LEAVING && f->job->kind != CLI_CLAIM_ROUND);
+    return done ? 0 : f->dying_by;
+}
+
+static int keeper_failed(struct front *f, const char *how)
+{
+    bool ran = f->phase == RUNNING;
+    bool dead = take_over(f);
+    if (deadly_signal(f) != 0) {
+        cli_die_by(deadly_signal(f));
+    }
+    if (f->phase == LEAVING && f->job->kind != CLI_CLAIM_ROUND) {
+        return cli_exit_of_wait(f->status); /* The lock goes with the session. */
+    }
+    cli_say("%s: the process that kept it %s%s", cli_short_path(f->job->settings, f->job->path),
+            how,
+            !ran   ? ""
+            : dead ? "; the command has been killed"
+                   : "; a process of the command belongs to another user and could not be killed");
+    return f->phase == WAITING || f->phase == STARTING ? CLI_SYSTEM : CLI_LOST;
+}
+
+static int ended(struct front *f, int code)
+{
+    cli_terminal_take(f->job->terminal, f->command);
+    if (deadly_signal(f) != 0) {
+        cli_die_by(deadly_signal(f));
+    }
+    /* A shell's loop around us ends by Ctrl-C only if we do. */
+    if (f->job->terminal >= 0 && f->phase == LEAVING && code == CLI_SIGNALED + SIGINT &&
+        WIFSIGNALED(f->status)) {
+        cli_die_by(SIGINT);
+    }
+    return code;
+}
+
+/* ---- Input ---- */
+
+/* /dev/null has no end to wait for: it is what a service or a job in the background has. */
+static bool has_input(void)
+{
+    struct stat input;
+    struct stat null;
+    return fstat(STDIN_FILENO, &input) == 0 &&
+           !(S_ISCHR(input.st_mode) && stat("/dev/null", &null) == 0 &&
+             input.st_rdev == null.st_rdev);
+}
+
+static void drain_input(struct front *f)
+{
+    char buf[4096];
+    ssize_t got = read(STDIN_FILENO, buf, sizeof buf);
+    if (got == 0) {
+        f->watches_input = false;
+        cli_link_send(f->link, CLI_LINK_QUIT, 0);
+    } else if (got < 0 && errno != EINTR && errno != EAGAIN) {
+        f->watches_input = false; /* A terminal that is not ours to read. */
+    }
+}
+
+/* ---- All of it ---- */
+
+static void set_timer(const struct front *f, uint64_t at_ms)
+{
+    struct itimerspec when = {{0, 0}, {(time_t)(at_ms / 1000), (long)(at_ms % 1000) * 1000000}};
+    (void)timerfd_settime(f->timer, TFD_TIMER_ABSTIME, &when, NULL);
+}
+
+static int serve(struct front *f)
+{
+    for (;;) {
+        uint64_t dead_by = atomic_load(&f->guard->dead_by_ms);
+        uint64_t ticks;
+        int status;
+        if (dead_by != 0 && zks_clock_ms() >= dead_by) {
+            return keeper_failed(f, "stood still for too long");
+        }
+        set_timer(f, dead_by);
+        struct pollfd polls[] = {{.fd = f->signals, .events = POLLIN},
+                                 {.fd = f->keeper_silent ? -1 : f->link, .events = POLLIN},
+                                 {.fd = f->timer, .events = POLLIN},
+                                 {.fd = f->watches_input ? STDIN_FILENO : -1, .events = POLLIN},
+                                 {.fd = f->job->ready_fd, .events = 0}};
+        (void)poll(polls, sizeof polls / sizeof polls[0], -1);
+        (void)!read(f->timer, &ticks, sizeof ticks);
+        listen_to_keeper(f); /* First, so that a signal finds the phase as it is. */
+        (void)take_all_signals(f);
+        if (polls[3].revents != 0) {
+            drain_input(f);
+        }
+        if (polls[4].revents != 0 && f->job->ready_fd >= 0) {
+            close(f->job->ready_fd); /* Nobody waits for it to be held any more. */
+            f->job->ready_fd = -1;
+            end_by(f, SIGTERM);
+        }
+        if (waitpid(f->keeper, &status, WNOHANG) == f->keeper) {
+            listen_to_keeper(f); /* What it has said last. */
+            return WIFEXITED(status) ? ended(f, WEXITSTATUS(status))
+                                     : keeper_failed(f, "was killed");
+        }
+    }
+}
+
+static _Noreturn void be_keeper(struct front *f, int link)
+{
+    close(f->link);
+    close(f->signals);
+    close(f->timer);
+    if (f->job->ready_fd >= 0) {
+        close(f->job->ready_fd);
+    }
+    exit(cli_keeper(f->job, link, f->guard));
+}
+
+int cli_front(struct cli_job *job)
+{
+    struct front f;
+    int links[2];
+    memset(&f, 0, sizeof f);
+    job->started_ms = zks_clock_ms();
+    job->terminal = cli_terminal_open();
+    f.job = job;
+    f.guard =
+        mmap(NULL, sizeof *f.guard, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    f.timer = timerfd_create(CLOCK_BOOTTIME, TFD_CLOEXEC | TFD_NONBLOCK);
+    f.watches_input = job->command == NULL && !job->background && has_input();
+    cli_tree_note(&f.others);
+    take_signals(&f);
+    if (f.guard == MAP_FAILED || f.timer < 0 || f.signals < 0 ||
+        socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, links) != 0) {
+        cli_say("the system refuses a descriptor: %s", strerror(errno));
+        return CLI_SYSTEM;
+    }
+    (void)prctl(PR_SET_CHILD_SUBREAPER, 1);
+    f.link = links[0];
+    f.keeper = fork();
+    if (f.keeper == 0) {
+        be_keeper(&f, links[1]);
+    }
+    close(links[1]);
+    if (f.keeper < 0) {
+        cli_say("the system refuses a process: %s", strerror(errno));
+        return CLI_SYSTEM;
+    }
+    int code = serve(&f);
+    cli_tree_forget(&f.others);
+    return code;
+}

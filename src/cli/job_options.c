@@ -1,0 +1,193 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "job_options.h"
+
+#include <fcntl.h>
+#include <limits.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "command.h"
+#include "duration.h"
+#include "exit.h"
+#include "lease.h"
+
+static char shell[] = "/bin/sh";
+static char dash_c[] = "-c";
+static char *shell_command[] = {shell, dash_c, NULL, NULL};
+
+void cli_job_init(struct cli_job *job, const struct cli_settings *s, const char *name)
+{
+    memset(job, 0, sizeof *job);
+    job->settings = s;
+    job->name = name;
+    job->kind = CLI_CLAIM_WRITE;
+    job->wait_ms = ZKS_FOREVER;
+    job->busy_code = CLI_BUSY;
+    job->grace_ms = -1;
+    job->status_fd = job->ready_fd = job->terminal = job->ward = -1;
+}
+
+static bool take_grace(struct cli_parser *p, struct cli_job *job)
+{
+    if (!cli_duration(optarg, &job->grace_ms) || job->grace_ms < 0) {
+        cli_usage(p->command, "a grace is like 2 or 0.5 or 500ms, not \"%s\"", optarg);
+        return false;
+    }
+    return true;
+}
+
+/* "TERM", "SIGTERM" or "15". */
+static int signal_of(const char *text)
+{
+    const char *name = strncmp(text, "SIG", 3) == 0 ? text + 3 : text;
+    for (int sig = 1; sig < NSIG; sig++) {
+        const char *known = sigabbrev_np(sig);
+        if (known != NULL && strcmp(known, name) == 0) {
+            return sig;
+        }
+    }
+    char *end = NULL;
+    long number = strtol(text, &end, 10);
+    return *text != '\0' && *end == '\0' && number > 0 && number < NSIG ? (int)number : 0;
+}
+
+static bool take_on_loss(struct cli_parser *p, struct cli_job *job)
+{
+    int sig = signal_of(optarg);
+    if (strcmp(optarg, "kill") == 0) {
+        job->on_loss = CLI_LOSS_KILL;
+    } else if (strcmp(optarg, "warn") == 0) {
+        job->on_loss = CLI_LOSS_WARN;
+    } else if (sig != 0) {
+        job->on_loss = CLI_LOSS_SIGNAL;
+        job->loss_signal = sig;
+    } else {
+        cli_usage(p->command, "--on-loss is kill, warn or a signal, not \"%s\"", optarg);
+        return false;
+    }
+    return true;
+}
+
+static bool take_status_fd(struct cli_parser *p, struct cli_job *job)
+{
+    char *end = NULL;
+    long fd = strtol(optarg, &end, 10);
+    int flags = fd >= 0 && fd <= INT_MAX ? fcntl((int)fd, F_GETFL) : -1;
+    if (end == optarg || *end != '\0' || flags < 0 || (flags & O_ACCMODE) == O_RDONLY) {
+        cli_usage(p->command, "\"%s\" is not the number of a descriptor that can be written to",
+                  optarg);
+        return false;
+    }
+    job->status_fd = (int)fd;
+    return true;
+}
+
+static bool take(struct cli_parser *p, int letter, struct cli_job *job,
+                 bool (*own)(struct cli_parser *p, int letter, struct cli_job *job))
+{
+    switch (letter) {
+    case 'w':
+        return cli_parse_wait(p, &job->wait_ms);
+    case 'E':
+        return cli_parse_code(p, &job->busy_code);
+    case 'k':
+        return take_grace(p, job);
+    case 's':
+        job->kind = CLI_CLAIM_READ;
+        return true;
+    case 'x':
+        job->kind = CLI_CLAIM_WRITE;
+        return true;
+    case 'c':
+        job->string = optarg;
+        return true;
+    case CLI_OPTION_ON_LOSS:
+        return take_on_loss(p, job);
+    case CLI_OPTION_STATUS_FD:
+        return take_status_fd(p, job);
+    case CLI_OPTION_WAIT_GROUP:
+        job->wait_group = true;
+        return true;
+    default:
+        return own(p, letter, job);
+    }
+}
+
+bool cli_job_options(struct cli_parser *p, struct cli_job *job,
+                     bool (*own)(struct cli_parser *p, int letter, struct cli_job *job))
+{
+    int letter;
+    while ((letter = cli_parse_next(p)) != CLI_PARSE_END) {
+        if (letter == CLI_PARSE_STOP) {
+            return false;
+        }
+        if (!take(p, letter, job, own)) {
+            p->exit = CLI_USAGE;
+            return false;
+        }
+    }
+    return true;
+}
+
+int cli_job_words(struct cli_parser *p, struct cli_job *job)
+{
+    char *string = job->string;
+    char **at = p->argv + optind;
+    if (*at == NULL) {
+        return cli_usage(p->command, "which path?");
+    }
+    if (**at == '\0') {
+        return cli_usage(p->command, "the path is empty");
+    }
+    if (!cli_full_path(job->settings, *at++, job->path)) {
+        return cli_usage(p->command, "the path is too long");
+    }
+    /* As with flock(1), -c may follow the path. */
+    if (string == NULL && *at != NULL &&
+        (strcmp(*at, "-c") == 0 || strcmp(*at, "--command") == 0)) {
+        string = at[1];
+        if (string == NULL) {
+            return cli_usage(p->command, "option \"%s\" needs a value", *at);
+        }
+        at += 2;
+    } else if (*at != NULL && strcmp(*at, "--") == 0) {
+        at++;
+    }
+    if (string != NULL && *at != NULL) {
+        return cli_usage(p->command, "a command and -c, but it can run only one: \"%s\"", *at);
+    }
+    if (string != NULL) {
+        shell_command[2] = string;
+        at = shell_command;
+    }
+    if (*at == NULL) {
+        return cli_usage(p->command, "which command? (zksync hold takes none)");
+    }
+    job->command = at;
+    return 0;
+}
+
+int cli_job_check(const struct cli_job *job)
+{
+    struct cli_lease lease;
+    char why[CLI_MESSAGE_SIZE];
+    if (!cli_lease_fit(&lease, job->settings->session_timeout_ms, job->grace_ms, why)) {
+        return cli_usage(job->name, "%s", why);
+    }
+    if (job->command != NULL && job->on_loss == CLI_LOSS_KILL &&
+        access("/proc/self/stat", R_OK) != 0) {
+        cli_say(
+            "%s: /proc is not there, without which all that a command starts cannot be found to be "
+            "ended: mount it, or say --on-loss=warn",
+            job->name);
+        return CLI_SYSTEM;
+    }
+    if (job->kind != CLI_CLAIM_ROUND && cli_held_before(job)) {
+        cli_say("%s: this runs under a lock of %s already and would wait for itself for ever",
+                job->name, cli_short_path(job->settings, job->path));
+        cli_say("(ZKSYNC_HELD says so; a command that is to go on without that lock unsets it)");
+        return CLI_USAGE;
+    }
+    return 0;
+}

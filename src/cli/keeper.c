@@ -1,0 +1,213 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The keeper: gets what is wanted, has it supervised while it is held, and lets go of it. */
+#include <signal.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/signalfd.h>
+#include <sys/timerfd.h>
+#include <unistd.h>
+
+#include "exit.h"
+#include "supervise.h"
+#include "who.h"
+
+enum { RELEASE_MS = 5000 };
+
+static uint64_t after(uint64_t from_ms, int64_t ms)
+{
+    return ms == ZKS_FOREVER ? UINT64_MAX : from_ms + (uint64_t)ms;
+}
+
+/* A grace that fits what was asked for may not fit what the servers have granted. */
+static bool fit_lease(struct cli_keeper *k)
+{
+    char why[CLI_MESSAGE_SIZE];
+    if (cli_lease_fit(&k->lease, zks_client_session_timeout_ms(k->client), k->job->grace_ms, why)) {
+        return true;
+    }
+    cli_report_say(&k->report, "%s: %s", cli_keeper_path(k), why);
+    return false;
+}
+
+static int fail(struct cli_keeper *k, int error)
+{
+    char message[CLI_MESSAGE_SIZE];
+    cli_last_error(message);
+    if (error == ZKS_EDISCONNECTED) {
+        cli_report_say(&k->report, "none of %s answers", k->job->settings->servers);
+    } else if (message[0] != '\0' && (error == ZKS_EINVAL || error == ZKS_ENOCHROOT)) {
+        cli_report_say(&k->report, "%s", message);
+    } else if (error == ZKS_EINVAL) {
+        cli_report_say(&k->report, "\"%s\" is not a valid path: one is like /jobs/nightly",
+                       k->job->path);
+    } else if (error == ZKS_EBUSY || error == ZKS_ETIMEDOUT) {
+        cli_report_tell(&k->report, "%s: %s", cli_keeper_path(k), zks_strerror(error));
+    } else {
+        cli_report_say(&k->report, "%s: %s", cli_keeper_path(k), zks_strerror(error));
+    }
+    return cli_exit_of(error, k->job->busy_code);
+}
+
+/* A try needs a connection to be made first, which is not waiting for others. */
+static bool may_start(const struct cli_keeper *k)
+{
+    return k->job->wait_ms != 0 || k->connected;
+}
+
+/* Waits until it is ours.  0, or an error; ZKS_ECANCELED where front wants no more. */
+static int acquire(struct cli_keeper *k)
+{
+    int64_t patience = k->job->settings->connect_timeout_ms;
+    uint64_t deadline = after(k->job->started_ms, k->job->wait_ms);
+    uint64_t connect_by = after(k->job->started_ms, patience);
+    bool started = false;
+    bool fits = true;
+    connect_by = k->job->wait_ms != 0 ? cli_earlier(connect_by, deadline) : connect_by;
+    zks_op_init(&k->op, cli_keeper_on_done, k);
+    while (!k->op_done) {
+        uint64_t now = zks_clock_ms();
+        bool late = !k->connected && now >= connect_by;
+        if (k->connected && k->lease.session_ms == 0) {
+            fits = fit_lease(k);
+        }
+        if (started && (k->quit || late || !fits)) {
+            zks_op_cancel(&k->op);
+        } else if (!started && (k->quit || late || !fits || k->session_lost)) {
+            k->op_done = true;
+            k->op_result = late ? ZKS_EDISCONNECTED : ZKS_ECANCELED;
+        } else if (!started && may_start(k)) {
+            int64_t left = k->job->wait_ms <= 0 ? k->job->wait_ms
+                           : deadline > now     ? (int64_t)(deadline - now)
+                                                : 1;
+            k->op_result = cli_claim_acquire(&k->claim, left, &k->op);
+            started = k->op_result == 0;
+            k->op_done = !started;
+        }
+        if (!k->op_done) {
+            cli_keeper_turn(k, cli_earlier(cli_progress_turn(&k->progress),
+                                           k->connected ? UINT64_MAX : connect_by));
+        }
+    }
+    if (k->op_result == 0) {
+        k->session_lost = false; /* It was of one in which we only waited. */
+    }
+    cli_progress_stop(&k->progress);
+    cli_report_live(&k->report, "");
+    if (!fits) {
+        return ZKS_EPERM; /* It has been said why. */
+    }
+    bool never = !k->connected && !k->quit && k->op_result != ZKS_EAUTH;
+    return k->op_result == ZKS_ECANCELED && k->session_lost && !k->connected ? ZKS_EAUTH
+           : never && (k->op_result == ZKS_ECANCELED || k->op_result == ZKS_ETIMEDOUT)
+               ? ZKS_EDISCONNECTED
+               : k->op_result;
+}
+
+/* ---- Letting go of it ---- */
+
+/* A double barrier is left when all have left it.  A lock is released by the end of the session as well,
+ * so servers that do not answer are not waited for without an end. */
+static int release(struct cli_keeper *k, int code)
+{
+    bool lock = k->claim.lock != NULL;
+    bool wanted = false;
+    k->op_done = false;
+    k->quit =
+        k->job->command == NULL ? k->front_gone : k->quit; /* That was what a hold ended by. */
+    if (k->lost && !lock) {
+        return code; /* To the others we have died, and the servers may not answer. */
+    }
+    int64_t patience = !lock ? ZKS_FOREVER : k->lost ? 0 : RELEASE_MS;
+    if (cli_claim_release(&k->claim, patience, &k->op) != 0) {
+        return code;
+    }
+    while (!k->op_done) {
+        if ((k->quit || (!lock && k->session_lost)) && !wanted) {
+            zks_op_cancel(&k->op);
+            wanted = true;
+        }
+        cli_keeper_turn(k, UINT64_MAX);
+    }
+    if (!lock && (k->op_result == ZKS_ELOST || k->session_lost)) {
+        k->lost = true;
+        cli_supervise_tell_lost(k, "lost while the others were waited for");
+        code = CLI_LOST;
+    }
+    if (!k->lost) {
+        cJSON *event = cli_report_event(&k->report, "released");
+        if (event != NULL) {
+            cJSON_AddBoolToObject(event, "confirmed", k->op_result == 0);
+        }
+        cli_report_send(&k->report, event);
+        if (k->op_result != 0 && k->op_result != ZKS_ECANCELED) {
+            cli_report_tell(&k->report, "%s: released when the session ends: %s",
+                            cli_keeper_path(k), zks_strerror(k->op_result));
+        }
+    }
+    return code;
+}
+
+static int work(struct cli_keeper *k)
+{
+    zks_client_options options = cli_client_options(k->job->settings);
+    options.connect_timeout_ms = 0;
+    options.manual_dispatch = true;
+    options.listener = cli_keeper_listener;
+    options.listener_arg = k;
+    options.pid = getppid();
+    options.identity = k->job->command != NULL ? cli_basename(k->job->command[0]) : k->job->name;
+    int rc = zks_client_open(&options, &k->client);
+    if (rc != 0) {
+        return fail(k, rc);
+    }
+    rc = cli_claim_new(&k->claim, k->job, k->client);
+    if (rc == ZKS_ETOOMANY) {
+        cli_report_say(&k->report,
+                       "%s: so many participants with so long a path or id would not fit a "
+                       "request",
+                       cli_keeper_path(k));
+        return CLI_USAGE;
+    }
+    if (rc != 0) {
+        return fail(k, rc);
+    }
+    cli_progress_start(&k->progress, &k->claim, &k->report);
+    rc = acquire(k);
+    if (rc == ZKS_EPERM) {
+        return CLI_USAGE;
+    }
+    if (rc != 0) {
+        return rc == ZKS_ECANCELED ? CLI_OK : fail(k, rc);
+    }
+    return release(k, cli_supervise(k));
+}
+
+static bool begin(struct cli_keeper *k)
+{
+    sigset_t child;
+    sigemptyset(&child);
+    sigaddset(&child, SIGCHLD);
+    (void)setpgid(0, 0);
+    (void)prctl(PR_SET_CHILD_SUBREAPER, 1);
+    (void)prctl(PR_SET_NAME, "zksync-keeper");
+    k->signals = signalfd(-1, &child, SFD_CLOEXEC | SFD_NONBLOCK);
+    k->timer = timerfd_create(CLOCK_BOOTTIME, TFD_CLOEXEC | TFD_NONBLOCK);
+    return k->signals >= 0 && k->timer >= 0;
+}
+
+int cli_keeper(const struct cli_job *job, int link, struct cli_guard *guard)
+{
+    struct cli_keeper k;
+    memset(&k, 0, sizeof k);
+    k.job = job;
+    k.link = link;
+    k.guard = guard;
+    k.ward = job->ward;
+    k.exec_fd = -1;
+    cli_report_init(&k.report, job->settings->verbose > 0, job->status_fd);
+    int code = begin(&k) ? work(&k) : CLI_SYSTEM;
+    cli_claim_free(&k.claim);
+    zks_client_close(k.client);
+    cli_report_close(&k.report);
+    return code;
+}

@@ -1,0 +1,139 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "look.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "duration.h"
+#include "exit.h"
+#include "who.h"
+
+bool cli_json_option(struct cli_parser *p, struct cli_settings *s, int argc, char **argv,
+                     bool *json)
+{
+    static const struct cli_option own[] = {{256, "json", false}, {0, NULL, false}};
+    int letter;
+    cli_parse_begin(p, s, argv[0], argc, argv, own, false);
+    while ((letter = cli_parse_next(p)) != CLI_PARSE_END) {
+        if (letter == CLI_PARSE_STOP) {
+            return false;
+        }
+        *json = true;
+    }
+    return true;
+}
+
+int64_t cli_limit_ms(const struct cli_settings *s)
+{
+    return s->connect_timeout_ms;
+}
+
+int cli_look(const struct cli_settings *s, zks_client *client, const char *path,
+             struct zks_view **view)
+{
+    char full[CLI_PATH_SIZE];
+    int rc =
+        cli_full_path(s, path, full) ? zks_look(client, full, cli_limit_ms(s), view) : ZKS_EINVAL;
+    if (rc == ZKS_EINVAL) {
+        cli_say("\"%s\" is not a valid path: one is like /jobs/nightly", path);
+        return CLI_USAGE;
+    }
+    /* A question that is not answered in time is no lock that is busy. */
+    return rc == 0 ? 0 : cli_fail(path, rc, CLI_UNREACHABLE);
+}
+
+const char *cli_kind_name(const struct zks_view *view)
+{
+    switch (view->kind) {
+    case ZKS_VIEW_LOCK:
+        return "lock";
+    case ZKS_VIEW_BARRIER:
+        return "barrier";
+    case ZKS_VIEW_DOUBLE_BARRIER:
+        return "double-barrier";
+    case ZKS_VIEW_OTHER:
+        return view->n_others > 0 ? "folder" : "free";
+    default:
+        return "free";
+    }
+}
+
+bool cli_is_held(const struct zks_view *view)
+{
+    return view->kind == ZKS_VIEW_LOCK || view->kind == ZKS_VIEW_BARRIER ||
+           view->kind == ZKS_VIEW_DOUBLE_BARRIER;
+}
+
+cJSON *cli_view_json(const char *path, const struct zks_view *view)
+{
+    cJSON *json = cJSON_CreateObject();
+    cJSON_AddStringToObject(json, "path", path);
+    cJSON_AddStringToObject(json, "kind", cli_kind_name(view));
+    cJSON_AddBoolToObject(json, "held", cli_is_held(view));
+    if (view->kind == ZKS_VIEW_LOCK) {
+        cJSON *list = cJSON_AddArrayToObject(json, "contenders");
+        for (size_t i = 0; i < view->n_contenders; i++) {
+            cJSON_AddItemToArray(list, cli_contender_json(&view->contenders[i]));
+        }
+    } else if (view->kind == ZKS_VIEW_BARRIER) {
+        cJSON_AddNumberToObject(json, "since_ms", (double)view->since_ms);
+        cJSON_AddNumberToObject(json, "age_ms", (double)view->age_ms);
+        cli_who_json(json, view->data);
+    } else if (view->kind == ZKS_VIEW_DOUBLE_BARRIER) {
+        cJSON_AddBoolToObject(json, "open", view->round_open);
+        cJSON *list = cJSON_AddArrayToObject(json, "participants");
+        for (size_t i = 0; i < view->n_participants; i++) {
+            cJSON_AddItemToArray(list, cli_participant_json(&view->participants[i]));
+        }
+    }
+    return json;
+}
+
+int cli_print_done(int code)
+{
+    if (fflush(stdout) != 0 || ferror(stdout)) {
+        cli_say("standard output: %s", strerror(errno));
+        return CLI_SYSTEM;
+    }
+    return code;
+}
+
+int cli_print_json(cJSON *json)
+{
+    char *text = json != NULL ? cJSON_PrintUnformatted(json) : NULL;
+    cJSON_Delete(json);
+    if (text == NULL) {
+        cli_say("no memory");
+        return CLI_SYSTEM;
+    }
+    puts(text);
+    cJSON_free(text);
+    return cli_print_done(CLI_OK);
+}
+
+void cli_print_contender(const struct zks_contender *c)
+{
+    char who[CLI_WHO_SIZE];
+    char age[CLI_AGE_SIZE];
+    char since[CLI_AGE_SIZE];
+    char node[CLI_PATH_SIZE];
+    printf("  %s  %-5s  %s  since %s (%s)  token %" PRIu64 "  node %s\n",
+           c->holds ? "holds" : "waits", c->mode == ZKS_RWLOCK_WRITE ? "write" : "read",
+           cli_who(c->data, who), cli_time(c->since_ms, since), cli_age(c->age_ms, age), c->token,
+           cli_clean(cli_basename(c->path), node, sizeof node));
+}
+
+void cli_print_participant(const struct zks_participant *p)
+{
+    char who[CLI_WHO_SIZE];
+    char id[CLI_WHO_SIZE];
+    char age[CLI_AGE_SIZE];
+    char since[CLI_AGE_SIZE];
+    char node[CLI_PATH_SIZE];
+    printf("  %s  %s  %s  since %s (%s)  node %s\n", p->inside ? "inside" : "waits ",
+           cli_clean(p->id, id, sizeof id), p->data != NULL ? cli_who(p->data, who) : "-",
+           cli_time(p->since_ms, since), cli_age(p->age_ms, age),
+           cli_clean(cli_basename(p->path), node, sizeof node));
+}

@@ -1,0 +1,167 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "parse.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "duration.h"
+#include "exit.h"
+#include "help.h"
+
+static const struct cli_option global[] = {{CLI_SERVERS, "servers", true},
+                                           {CLI_ROOT, "root", true},
+                                           {CLI_AUTH_FILE, "auth-file", true},
+                                           {CLI_SESSION_TIMEOUT, "session-timeout", true},
+                                           {CLI_CONNECT_TIMEOUT, "connect-timeout", true},
+                                           {CLI_VERBOSE, "verbose", false},
+                                           {'h', "help", false},
+                                           {'V', "version", false},
+                                           {0, NULL, false}};
+static const char global_letters[] = "TvhV"; /* The others have a name only. */
+
+int cli_parse_global(const char *name)
+{
+    for (const struct cli_option *at = global; at->letter != 0; at++) {
+        bool is_long = strncmp(name, "--", 2) == 0 && strcmp(name + 2, at->name) == 0;
+        bool is_short = name[0] == '-' && name[1] == at->letter && name[2] == '\0' &&
+                        strchr(global_letters, at->letter) != NULL;
+        if (at->takes && (is_long || is_short)) {
+            return at->letter;
+        }
+    }
+    return 0;
+}
+
+int cli_usage(const char *command, const char *format, ...)
+{
+    char line[CLI_MESSAGE_SIZE];
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(line, sizeof line, format, arguments);
+    va_end(arguments);
+    const char *blank = command[0] != '\0' ? " " : "";
+    cli_say("%s%s%s", command, command[0] != '\0' ? ": " : "", line);
+    fprintf(stderr, "Try 'zksync%s%s --help'.\n", blank, command);
+    return CLI_USAGE;
+}
+
+static void add(struct cli_parser *p, const struct cli_option *from, const char *letters, size_t *n)
+{
+    for (; from->letter != 0; from++) {
+        if (from->letter < 256 && (letters == NULL || strchr(letters, from->letter) != NULL)) {
+            size_t len = strlen(p->letters);
+            p->letters[len] = (char)from->letter;
+            p->letters[len + 1] = from->takes ? ':' : '\0';
+        }
+        if (from->name != NULL) {
+            p->options[(*n)++] = (struct option){
+                from->name, from->takes ? required_argument : no_argument, NULL, from->letter};
+        }
+    }
+}
+
+void cli_parse_begin(struct cli_parser *p, struct cli_settings *settings, const char *command,
+                     int argc, char **argv, const struct cli_option *own, bool stops)
+{
+    size_t n = 0;
+    memset(p, 0, sizeof *p);
+    p->settings = settings;
+    p->command = command;
+    p->argc = argc;
+    p->argv = argv;
+    strcpy(p->letters, stops ? "+:" : ":");
+    add(p, global, global_letters, &n);
+    if (own != NULL) {
+        add(p, own, NULL, &n);
+    }
+    optind = 0; /* Begins anew. */
+    opterr = 0;
+}
+
+static int stop(struct cli_parser *p, int code)
+{
+    p->exit = code;
+    return CLI_PARSE_STOP;
+}
+
+/* The word in which the option stands that getopt_long() has just looked at. */
+static const char *culprit(const struct cli_parser *p, char buf[3])
+{
+    if (optopt > 0 && optopt < 256 && strncmp(p->argv[optind - 1], "--", 2) != 0) {
+        buf[0] = '-';
+        buf[1] = (char)optopt;
+        buf[2] = '\0';
+        return buf;
+    }
+    return p->argv[optind - 1];
+}
+
+int cli_parse_next(struct cli_parser *p)
+{
+    char message[CLI_MESSAGE_SIZE];
+    char buf[3];
+    for (;;) {
+        int letter = getopt_long(p->argc, p->argv, p->letters, p->options, NULL);
+        switch (letter) {
+        case '?':
+            return stop(p, cli_usage(p->command, "there is no option \"%s\"", culprit(p, buf)));
+        case ':':
+            return stop(p, cli_usage(p->command, "option \"%s\" needs a value", culprit(p, buf)));
+        case 'h':
+            return stop(p, cli_help(p->command));
+        case 'V':
+            printf("zksync %s\n", zks_version());
+            return stop(p, CLI_OK);
+        case CLI_SERVERS:
+        case CLI_ROOT:
+        case CLI_AUTH_FILE:
+        case CLI_SESSION_TIMEOUT:
+        case CLI_CONNECT_TIMEOUT:
+        case CLI_VERBOSE:
+            if (!cli_setting(p->settings, letter, optarg, message)) {
+                return stop(p, cli_usage(p->command, "%s", message));
+            }
+            break;
+        default:
+            return letter;
+        }
+    }
+}
+
+int cli_parse_path(struct cli_parser *p, const char **path)
+{
+    if (optind >= p->argc) {
+        return cli_usage(p->command, "which path?");
+    }
+    if (optind + 1 < p->argc) {
+        return cli_usage(p->command, "one path, and nothing behind it: \"%s\"",
+                         p->argv[optind + 1]);
+    }
+    *path = p->argv[optind];
+    return **path != '\0' ? 0 : cli_usage(p->command, "the path is empty");
+}
+
+bool cli_parse_wait(struct cli_parser *p, int64_t *ms)
+{
+    if (!cli_duration(optarg, ms)) {
+        cli_usage(p->command, "a time is like 10 or 1.5 or 250ms or 2m, not \"%s\"", optarg);
+        return false;
+    }
+    return true;
+}
+
+bool cli_parse_code(struct cli_parser *p, int *code)
+{
+    char *end = NULL;
+    errno = 0;
+    long value = strtol(optarg, &end, 10);
+    if (errno != 0 || end == optarg || *end != '\0' || value < 0 || value > 255) {
+        cli_usage(p->command, "an exit code is 0 to 255, not \"%s\"", optarg);
+        return false;
+    }
+    *code = (int)value;
+    return true;
+}

@@ -1,0 +1,262 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "settings.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <pthread.h>
+#include <stdarg.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "duration.h"
+#include "exit.h"
+#include "report.h"
+
+enum { SHORT_SESSION_MS = 6000 };
+
+static const struct {
+    int id;
+    const char *variable;
+} variables[] = {{CLI_SERVERS, "ZKSYNC_SERVERS"},
+                 {CLI_ROOT, "ZKSYNC_ROOT"},
+                 {CLI_AUTH_FILE, "ZKSYNC_AUTH_FILE"},
+                 {CLI_SESSION_TIMEOUT, "ZKSYNC_SESSION_TIMEOUT"},
+                 {CLI_CONNECT_TIMEOUT, "ZKSYNC_CONNECT_TIMEOUT"},
+                 {CLI_VERBOSE, "ZKSYNC_VERBOSE"}};
+
+/* The library logs from threads of its own. */
+static pthread_mutex_t error_lock = PTHREAD_MUTEX_INITIALIZER;
+static char last_error[CLI_MESSAGE_SIZE];
+
+void cli_say(const char *format, ...)
+{
+    char line[CLI_MESSAGE_SIZE + CLI_PATH_SIZE];
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(line, sizeof line, format, arguments);
+    va_end(arguments);
+    fprintf(stderr, "zksync: %s\n", line);
+}
+
+static bool say_no(char message[CLI_MESSAGE_SIZE], const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+
+static bool say_no(char message[CLI_MESSAGE_SIZE], const char *format, ...)
+{
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(message, CLI_MESSAGE_SIZE, format, arguments);
+    va_end(arguments);
+    return false;
+}
+
+static void replace(char **old, char *new)
+{
+    if (*old != NULL) {
+        explicit_bzero(*old, strlen(*old));
+    }
+    free(*old);
+    *old = new;
+}
+
+/* "scheme:credentials" in the first line.  Whoever can read a secret has it, so a file that others can
+ * read is refused, as ssh does. */
+static bool read_auth(struct cli_settings *s, const char *path, char message[CLI_MESSAGE_SIZE])
+{
+    char line[4096];
+    struct stat info;
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    FILE *file = fd >= 0 ? fdopen(fd, "r") : NULL;
+    if (file == NULL || fstat(fd, &info) != 0) {
+        say_no(message, "the file with credentials cannot be read: %s: %s", path, strerror(errno));
+        if (file != NULL) {
+            fclose(file);
+        }
+        return false;
+    }
+    if (S_ISREG(info.st_mode) && (info.st_mode & 077) != 0) {
+        fclose(file);
+        return say_no(message, "the file with credentials can be read by others: chmod 600 %s",
+                      path);
+    }
+    bool got = fgets(line, sizeof line, file) != NULL;
+    fclose(file);
+    line[got ? strcspn(line, "\r\n") : 0] = '\0';
+    char *colon = strchr(line, ':');
+    if (colon == NULL || colon == line || colon[1] == '\0') {
+        explicit_bzero(line, sizeof line);
+        return say_no(message,
+                      "the file with credentials has no line such as digest:user:password: %s",
+                      path);
+    }
+    *colon = '\0';
+    replace(&s->auth_scheme, strdup(line));
+    replace(&s->auth, strdup(colon + 1));
+    explicit_bzero(line, sizeof line);
+    return s->auth_scheme != NULL && s->auth != NULL ? true : say_no(message, "no memory");
+}
+
+bool cli_setting(struct cli_settings *s, int id, const char *value, char message[CLI_MESSAGE_SIZE])
+{
+    int64_t ms = 0;
+    switch (id) {
+    case CLI_SERVERS:
+        s->servers = value;
+        return true;
+    case CLI_ROOT:
+        s->root = strcmp(value, "/") == 0 ? "" : value;
+        if (s->root[0] != '\0' && (s->root[0] != '/' || s->root[strlen(s->root) - 1] == '/')) {
+            return say_no(message, "a root is like /team/project, not \"%s\"", value);
+        }
+        return true;
+    case CLI_AUTH_FILE:
+        return read_auth(s, value, message);
+    case CLI_SESSION_TIMEOUT:
+        if (!cli_duration(value, &ms) || ms < 1 || ms > INT32_MAX) {
+            return say_no(message, "a session timeout is like 20 or 20s or 1m, not \"%s\"", value);
+        }
+        s->session_timeout_ms = (uint32_t)ms;
+        return true;
+    case CLI_CONNECT_TIMEOUT:
+        if (!cli_duration(value, &s->connect_timeout_ms) || s->connect_timeout_ms == 0) {
+            return say_no(message, "a connect timeout is like 10 or 1.5s or forever, not \"%s\"",
+                          value);
+        }
+        return true;
+    case CLI_VERBOSE:
+        s->verbose = value == NULL ? s->verbose + 1 : atoi(value);
+        return true;
+    default:
+        return say_no(message, "no such setting");
+    }
+}
+
+bool cli_settings_init(struct cli_settings *s, char message[CLI_MESSAGE_SIZE])
+{
+    *s = (struct cli_settings){.servers = "127.0.0.1:2181",
+                               .root = "",
+                               .session_timeout_ms = 20000,
+                               .connect_timeout_ms = 15000};
+    for (size_t i = 0; i < sizeof variables / sizeof variables[0]; i++) {
+        const char *value = getenv(variables[i].variable);
+        if (value != NULL && value[0] != '\0' && !cli_setting(s, variables[i].id, value, message)) {
+            size_t len = strlen(message);
+            snprintf(message + len, CLI_MESSAGE_SIZE - len, " (in %s)", variables[i].variable);
+            return false;
+        }
+    }
+    return true;
+}
+
+void cli_settings_close(struct cli_settings *s)
+{
+    replace(&s->auth_scheme, NULL);
+    replace(&s->auth, NULL);
+}
+
+bool cli_full_path(const struct cli_settings *s, const char *given, char full[CLI_PATH_SIZE])
+{
+    const char *behind = given[0] == '/' ? given : "";
+    int len = behind == given ? snprintf(full, CLI_PATH_SIZE, "%s%s", s->root, given)
+                              : snprintf(full, CLI_PATH_SIZE, "%s/%s", s->root, given);
+    if (strcmp(given, "/") == 0 && s->root[0] != '\0') {
+        full[len - 1] = '\0';
+    }
+    return len < CLI_PATH_SIZE;
+}
+
+const char *cli_short_path(const struct cli_settings *s, const char *full)
+{
+    size_t len = strlen(s->root);
+    return strncmp(full, s->root, len) == 0 && full[len] == '/' ? full + len
+           : strcmp(full, s->root) == 0                         ? "/"
+                                                                : full;
+}
+
+/* From a thread that keeps the session up: what cannot be written at once is left out. */
+static void log_now(const char *line)
+{
+    static _Atomic int again = -1;
+    char text[CLI_MESSAGE_SIZE];
+    int len = snprintf(text, sizeof text, "zksync: %.1100s\n", line);
+    if (again < 0) {
+        int none = -1;
+        int fd = cli_open_again(STDERR_FILENO);
+        if (!atomic_compare_exchange_strong(&again, &none, fd) && fd != STDERR_FILENO) {
+            close(fd);
+        }
+    }
+    struct pollfd poll_it = {.fd = again, .events = POLLOUT};
+    if (poll(&poll_it, 1, 0) > 0) {
+        (void)!write(again, text, (size_t)len);
+    }
+}
+
+static void log_line(enum zks_log_level level, const char *line, void *arg)
+{
+    const struct cli_settings *s = arg;
+    bool ours = strncmp(line, "zksync: ", 8) == 0;
+    if (level == ZKS_LOG_ERROR && ours) {
+        pthread_mutex_lock(&error_lock);
+        snprintf(last_error, sizeof last_error, "%s", line + 8);
+        pthread_mutex_unlock(&error_lock);
+    }
+    if (s->verbose > 1) {
+        log_now(ours ? line + 8 : line);
+    }
+}
+
+void cli_last_error(char message[CLI_MESSAGE_SIZE])
+{
+    pthread_mutex_lock(&error_lock);
+    snprintf(message, CLI_MESSAGE_SIZE, "%s", last_error);
+    pthread_mutex_unlock(&error_lock);
+}
+
+zks_client_options cli_client_options(const struct cli_settings *s)
+{
+    zks_client_options options = ZKS_CLIENT_OPTIONS_INIT;
+    options.servers = s->servers;
+    options.session_timeout_ms = s->session_timeout_ms;
+    options.connect_timeout_ms = s->connect_timeout_ms;
+    options.auth_scheme = s->auth_scheme;
+    options.auth = s->auth;
+    options.log = log_line;
+    options.log_arg = (void *)(uintptr_t)s;
+    options.log_level = s->verbose > 1 ? ZKS_LOG_INFO : ZKS_LOG_ERROR;
+    return options;
+}
+
+int cli_fail(const char *what, int error, int busy)
+{
+    char message[CLI_MESSAGE_SIZE];
+    cli_last_error(message);
+    /* The library knows more of these than the error says. */
+    bool more = message[0] != '\0' &&
+                (error == ZKS_EINVAL || error == ZKS_EDISCONNECTED || error == ZKS_ENOCHROOT);
+    if (more) {
+        cli_say("%s", message);
+    } else {
+        cli_say("%s: %s", what, zks_strerror(error));
+    }
+    return cli_exit_of(error, busy);
+}
+
+int cli_open(const struct cli_settings *s, int64_t limit_ms, zks_client **client)
+{
+    zks_client_options options = cli_client_options(s);
+    if (options.session_timeout_ms > SHORT_SESSION_MS) {
+        options.session_timeout_ms = SHORT_SESSION_MS;
+    }
+    if (limit_ms != ZKS_FOREVER && limit_ms > 0 &&
+        (options.connect_timeout_ms == ZKS_FOREVER || limit_ms < options.connect_timeout_ms)) {
+        options.connect_timeout_ms = limit_ms;
+    }
+    int rc = zks_client_open(&options, client);
+    return rc == 0 ? 0 : cli_fail(s->servers, rc, CLI_BUSY);
+}

@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What all subcommands share: which servers, how to reach them, and where paths begin. */
+#ifndef ZKS_CLI_SETTINGS_H
+#define ZKS_CLI_SETTINGS_H
+
+#include "zksync/zksync.h"
+
+struct cli_settings {
+    const char *servers;
+    const char *root; /* "" or "/a/b". */
+    uint32_t session_timeout_ms;
+    int64_t connect_timeout_ms;
+    int verbose; /* 1: what zksync does; 2: what the library says as well. */
+    char *auth_scheme;
+    char *auth;
+};
+
+enum { CLI_MESSAGE_SIZE = 1200, CLI_PATH_SIZE = 2300 };
+
+/* cli_setting: takes one of the global options, by its letter or number below, or the environment
+ * variable of that name.  What is wrong with the value is put into `message`, and false returned. */
+enum cli_setting_id {
+    CLI_SERVERS = 'S',
+    CLI_ROOT = 'R',
+    CLI_AUTH_FILE = 'A',
+    CLI_SESSION_TIMEOUT = 'T',
+    CLI_CONNECT_TIMEOUT = 'C',
+    CLI_VERBOSE = 'v'
+};
+bool cli_setting(struct cli_settings *s, int id, const char *value, char message[CLI_MESSAGE_SIZE]);
+
+/* cli_settings_init: the defaults, and what the environment says. */
+bool cli_settings_init(struct cli_settings *s, char message[CLI_MESSAGE_SIZE]);
+void cli_settings_close(struct cli_settings *s);
+
+/* cli_full_path: the znode's path for one that the user gave, with the root in front and, where the user
+ * gave none, a slash.  False where it is too long. */
+bool cli_full_path(const struct cli_settings *s, const char *given, char full[CLI_PATH_SIZE]);
+
+/* cli_short_path: the part of a znode's path behind the root, which is what the user can give. */
+const char *cli_short_path(const struct cli_settings *s, const char *full);
+
+/* cli_client_options: with a log that remembers the last error. */
+zks_client_options cli_client_options(const struct cli_settings *s);
+
+/* cli_last_error: what the library has logged last about an error of its own, without "zksync: "; ""
+ * where there is nothing. */
+void cli_last_error(char message[CLI_MESSAGE_SIZE]);
+
+/* cli_open: connects, within `limit_ms` or the setting, whichever is shorter.  The session is one that
+ * holds nothing and may be short: the longer it is, the longer libzookeeper waits for a server that is
+ * silent before it tries the next one.  Prints what is wrong and returns an exit code, 0 where the client
+ * is there. */
+int cli_open(const struct cli_settings *s, int64_t limit_ms, zks_client **client);
+
+/* cli_fail: prints "zksync: WHAT: why" for an error of the library's and returns its exit code. */
+int cli_fail(const char *what, int error, int busy);
+
+/* cli_say: prints "zksync: " and a line to standard error. */
+void cli_say(const char *format, ...) __attribute__((format(printf, 1, 2)));
+
+#endif

@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Everything that a command has started, whatever process groups and sessions it is in by now.  Who
+ * calls this is a subreaper, so no descendant can get away from it by the death of its parent: as long as
+ * there is one, waitpid() has something to wait for.  What /proc shows is no more than a moment's view, so
+ * it tells whom to signal, never that nobody is left. */
+#ifndef ZKS_CLI_TREE_H
+#define ZKS_CLI_TREE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <sys/types.h>
+
+/* Children that we had before: they and what is below them are nothing of the command's. */
+struct cli_tree_others {
+    pid_t *pids;
+    size_t n;
+};
+
+/* cli_tree_note: notes the children that there are now.  cli_tree_forget frees that. */
+void cli_tree_note(struct cli_tree_others *others);
+void cli_tree_forget(struct cli_tree_others *others);
+
+/* cli_tree_signal: sends a signal to the process group `group` (0 for none) and to all descendants of the
+ * calling process that are not in it; to each once.  False where there is one that may not be signalled,
+ * since it is another user's. */
+bool cli_tree_signal(int sig, pid_t group, const struct cli_tree_others *others);
+
+/* cli_tree_kill: sends SIGKILL to all of them, as cli_tree_signal.  What is started meanwhile may be missed,
+ * so it is to be called again while there is anything left to wait for. */
+bool cli_tree_kill(pid_t group, const struct cli_tree_others *others);
+
+/* cli_tree_reap: reaps what has ended of our children but the others; true where none is left. */
+bool cli_tree_reap(const struct cli_tree_others *others);
+
+#endif

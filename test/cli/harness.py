@@ -1,0 +1,369 @@
+"""What the tests of the command share: the real program, run as a user would, beside real servers.
+
+A test program is linked into the build folder whose zksync it tests. Everything that waits has a
+generous limit; time itself is never judged. Whatever a test has started is ended with it, and a test
+that leaves a process behind fails.
+"""
+
+import contextlib
+import ctypes
+import json
+import os
+import select
+import signal
+import subprocess
+import sys
+import time
+import traceback
+import unittest
+import urllib.request
+
+from kazoo.client import KazooClient
+
+LIMIT = 60.0
+BUILD = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(sys.argv[0]))))
+ZKSYNC = os.path.join(BUILD, "src", "cli", "zksync")
+SERVERS = os.environ.get("ZKSYNC_SERVERS", "")
+DIRECT = os.environ.get("ZKSYNC_DIRECT", SERVERS)
+PR_SET_PDEATHSIG, PR_SET_CHILD_SUBREAPER = 1, 36
+LIBC = ctypes.CDLL(None, use_errno=True)
+
+
+def await_true(condition, what):
+    """Waits until condition() is true, and returns what it gave."""
+    until = time.monotonic() + LIMIT
+    while not (found := condition()):
+        if time.monotonic() > until:
+            raise AssertionError(f"never came true: {what}")
+        time.sleep(0.01)
+    return found
+
+
+def clock_ms():
+    """The clock of all processes of this machine, which the library uses too."""
+    return time.clock_gettime_ns(time.CLOCK_BOOTTIME) // 1_000_000
+
+
+def die_with_parent():
+    LIBC.prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+
+
+def stat_of(pid):
+    """Parent, process group and state of a process; None where there is none."""
+    try:
+        with open(f"/proc/{pid}/stat", encoding="utf-8", errors="replace") as file:
+            fields = file.read().rsplit(")", 1)[1].split()
+    except OSError:
+        return None
+    return int(fields[1]), int(fields[2]), fields[0]
+
+
+def processes():
+    return [int(entry) for entry in os.listdir("/proc") if entry.isdigit()]
+
+
+def descendants(root):
+    """All below a process, zombies left out."""
+    parents = {pid: stat for pid in processes() if (stat := stat_of(pid)) is not None}
+    found, ahead = [], [root]
+    while ahead:
+        above = ahead.pop()
+        for pid, (parent, _, state) in parents.items():
+            if parent == above and pid not in found:
+                ahead.append(pid)
+                if state not in "ZX":
+                    found.append(pid)
+    return found
+
+
+def alive(pid):
+    stat = stat_of(pid)
+    return stat is not None and stat[2] not in "ZX"
+
+
+def keeper_of(pid):
+    """The keeper of a zksync process, or None."""
+    for child in processes():
+        stat = stat_of(child)
+        if stat is not None and stat[0] == pid:
+            with contextlib.suppress(OSError), open(f"/proc/{child}/comm", encoding="utf-8") as file:
+                if file.read().strip() == "zksync-keeper":
+                    return child
+    return None
+
+
+class Run:
+    """A program that runs, with what it writes."""
+
+    def __init__(self, command, **options):
+        options.setdefault("stdin", subprocess.DEVNULL)
+        options.setdefault("stdout", subprocess.PIPE)
+        options.setdefault("stderr", subprocess.PIPE)
+        options.setdefault("preexec_fn", die_with_parent)
+        self.command = command
+        self.process = subprocess.Popen(command, **options)
+        self.pid = self.process.pid
+        self.text = {"stdout": b"", "stderr": b""}
+
+    def pump(self, seconds=0.0):
+        """Takes what has been written so far."""
+        streams = {stream.fileno(): name for name in self.text
+                   if (stream := getattr(self.process, name)) is not None and not stream.closed}
+        for fd in select.select(list(streams), [], [], seconds)[0] if streams else []:
+            piece = os.read(fd, 65536)
+            self.text[streams[fd]] += piece
+            if not piece:
+                getattr(self.process, streams[fd]).close()
+
+    @property
+    def out(self):
+        self.pump()
+        return self.text["stdout"].decode("utf-8", "replace")
+
+    @property
+    def err(self):
+        self.pump()
+        return self.text["stderr"].decode("utf-8", "replace")
+
+    def await_out(self, text):
+        """Waits until standard output contains a text, or fails where the program ends without."""
+        await_true(lambda: text in self.out or self.ended(), f"{self.command} says {text!r}")
+        if text not in self.out:
+            self.wait()
+            raise AssertionError(f"{self.command} ended without {text!r}: {self.out!r} {self.err!r}")
+
+    def await_err(self, text):
+        await_true(lambda: text in self.err, f"{self.command} says {text!r}; it said {self.err!r}")
+
+    def ended(self):
+        self.pump()
+        return self.process.poll() is not None
+
+    def wait(self):
+        """Waits for the end and all output; the exit code, below 0 for a signal."""
+        await_true(self.ended, f"{self.command} ends; it said {self.text}")
+        until = time.monotonic() + LIMIT
+        while any(s is not None and not s.closed for s in (self.process.stdout, self.process.stderr)):
+            self.pump(1.0)
+            if time.monotonic() > until:
+                raise AssertionError(f"{self.command}: somebody keeps its output open")
+        return self.process.returncode
+
+    def signal(self, number):
+        self.process.send_signal(number)
+
+    def close(self):
+        if self.process.poll() is None:
+            self.process.kill()
+            self.process.wait()
+        for stream in (self.process.stdin, self.process.stdout, self.process.stderr):
+            if stream is not None:
+                with contextlib.suppress(OSError):
+                    stream.close()
+
+
+class Result:
+    """What a program that has ended did."""
+
+    def __init__(self, run):
+        self.code = run.wait()
+        self.out, self.err, self.raw = run.out, run.err, run.text["stdout"]
+        self.lines = self.out.splitlines()
+
+    def json(self):
+        return json.loads(self.raw)
+
+
+class Case(unittest.TestCase):
+    """A test with a place of its own on the servers, and a view of them from outside."""
+
+    outside = None
+    count = 0
+
+    @classmethod
+    def setUpClass(cls):
+        if Case.outside is None:
+            Case.outside = KazooClient(hosts=DIRECT, timeout=30)
+            Case.outside.start(timeout=LIMIT)
+
+    def setUp(self):
+        Case.count += 1
+        self.path = f"/zksync-test/cli-{os.getpid()}-{Case.count}"
+        self.runs = []
+        self.addCleanup(self.clean)
+
+    def clean(self):
+        for run in self.runs:
+            run.close()
+        left = []
+
+        def gone():
+            with contextlib.suppress(ChildProcessError):
+                while os.waitpid(-1, os.WNOHANG)[0] > 0:
+                    pass
+            left[:] = descendants(os.getpid())
+            return not left
+
+        until = time.monotonic() + 20
+        while not gone() and time.monotonic() < until:
+            time.sleep(0.01)
+        names = [self.command_line(pid) for pid in left]
+        for pid in left:
+            with contextlib.suppress(OSError):
+                os.kill(pid, signal.SIGKILL)
+        await_true(gone, "all processes end")
+        self.outside.delete(self.path, recursive=True)
+        self.assertEqual(names, [], "processes were left behind")
+
+    @staticmethod
+    def command_line(pid):
+        try:
+            with open(f"/proc/{pid}/cmdline", "rb") as file:
+                return file.read().replace(b"\0", b" ").decode("utf-8", "replace")
+        except OSError:
+            return f"{pid}, which has gone"
+
+    def environment(self, **variables):
+        """The environment of this program with other variables; None takes one out."""
+        env = {k: v for k, v in os.environ.items()
+               if not k.startswith("ZKSYNC_") or k == "ZKSYNC_SERVERS"}
+        env.update({k: v for k, v in variables.items() if v is not None})
+        for name in (k for k, v in variables.items() if v is None):
+            env.pop(name, None)
+        return env
+
+    def start(self, *words, env=None, **options):
+        """Starts zksync with these words."""
+        return self.spawn([ZKSYNC, *map(str, words)], env=env, **options)
+
+    def spawn(self, command, env=None, **options):
+        run = Run(command, env=env if env is not None else self.environment(), **options)
+        self.runs.append(run)
+        return run
+
+    def zksync(self, *words, **options):
+        """Runs zksync with these words to its end."""
+        return Result(self.start(*words, **options))
+
+    def hold(self, *options, path=None, shared=False, session=20):
+        """Somebody who holds the lock until its standard input is closed."""
+        run = self.start("lock", "-T", session, *options, *(["-s"] if shared else []),
+                         path or self.path, "--", "sh", "-c", "echo held; cat >/dev/null",
+                         stdin=subprocess.PIPE)
+        run.await_out("held\n")
+        return run
+
+    def release(self, run):
+        run.process.stdin.close()
+        self.assertEqual(run.wait(), 0, run.err)
+
+    def contenders(self, path=None):
+        """The znodes that stand in the queue, by a look from outside, in its order."""
+        self.outside.sync(path or self.path)
+        if self.outside.exists(path or self.path) is None:
+            return []
+        names = [name for name in self.outside.get_children(path or self.path) if name[:3] == "_c_"]
+        return sorted(names, key=lambda name: int(name[-10:]))
+
+    def await_contenders(self, count, path=None):
+        await_true(lambda: len(self.contenders(path)) == count, f"{count} contenders")
+
+    def assert_nothing_left(self, path=None):
+        self.assertEqual(self.contenders(path), [])
+
+
+def events_of(text):
+    """The events that --status-fd has brought."""
+    return [json.loads(line) for line in text.splitlines()]
+
+
+class Proxy:
+    """The proxies in front of the servers; without any their tests are skipped."""
+
+    @staticmethod
+    def needed(test):
+        return unittest.skipUnless(os.environ.get("TOXIPROXY"), "no proxy (TOXIPROXY)")(test)
+
+    @staticmethod
+    def call(method, path, body=None):
+        data = None if body is None else json.dumps(body).encode("utf-8")
+        request = urllib.request.Request(os.environ["TOXIPROXY"] + path, data=data, method=method,
+                                         headers={"Content-Type": "application/json"})
+        # The proxy is on this machine, whatever proxy for the web the environment names.
+        opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+        opener.open(request, timeout=10).close()
+
+    @classmethod
+    def names(cls):
+        return [f"zk{n + 1}" for n in range(len(SERVERS.split(",")))]
+
+    @classmethod
+    def silence(cls):
+        """Nothing gets through any more, in either direction, and no connection is closed."""
+        for name in cls.names():
+            for stream in ("upstream", "downstream"):
+                cls.call("POST", f"/proxies/{name}/toxics",
+                         {"name": f"silent-{stream}", "type": "timeout", "stream": stream,
+                          "attributes": {"timeout": 0}})
+
+    @classmethod
+    def cut(cls):
+        """Connections are closed, and new ones refused."""
+        for name in cls.names():
+            cls.call("POST", f"/proxies/{name}", {"enabled": False})
+
+    @classmethod
+    def heal(cls):
+        cls.call("POST", "/reset")
+
+
+class Tap(unittest.TestResult):
+    """Tells the results as the test runner wants them."""
+
+    def __init__(self, total):
+        super().__init__()
+        print(f"1..{total}", flush=True)
+
+    def tell(self, ok, test, behind=""):
+        name = test.id().rsplit(".", 1)[-1]
+        print(f"{'ok' if ok else 'not ok'} {self.testsRun} - {name}{behind}", flush=True)
+
+    def addSuccess(self, test):
+        super().addSuccess(test)
+        self.tell(True, test)
+
+    def addSkip(self, test, reason):
+        super().addSkip(test, reason)
+        self.tell(True, test, f" # SKIP {reason}")
+
+    def addFailure(self, test, err):
+        super().addFailure(test, err)
+        self.fail(test, err)
+
+    def addError(self, test, err):
+        super().addError(test, err)
+        self.fail(test, err)
+
+    def fail(self, test, err):
+        print("\n".join("# " + line for line in "".join(
+            traceback.format_exception(*err)).splitlines()))
+        self.tell(False, test)
+
+
+def main():
+    """Runs the tests of the program, those whose name contains the first argument where there is one."""
+    LIBC.prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+    chosen = sys.argv[1] if len(sys.argv) > 1 else ""
+    suite = unittest.TestSuite()
+    for case in unittest.defaultTestLoader.loadTestsFromModule(sys.modules["__main__"]):
+        for test in case:
+            if chosen in test.id():
+                suite.addTest(test)
+    result = Tap(suite.countTestCases())
+    try:
+        suite.run(result)
+    finally:
+        if Case.outside is not None:
+            Case.outside.stop()
+            Case.outside.close()
+    sys.exit(0 if result.wasSuccessful() and result.testsRun > 0 else 1)
