@@ -100,9 +100,8 @@ ZKS_EXPORT int zks_look(zks_client *client, const char *path, int64_t timeout_ms
  *  0            it is gone, and was there; also where the answer was lost and it is gone now.
  *  ZKS_ENOENT   it was not there.
  *  ZKS_EINVAL   the path is not that of such a znode, or a negative time.
- *  ZKS_ETIMEDOUT: it may or may not have been removed.
- *  ZKS_EDISCONNECTED (0 ms), ZKS_EACCES, ZKS_ENOTEMPTY, ZKS_ENOCHROOT, ZKS_ESERVER, ZKS_ENOMEM,
- *  ZKS_EAUTH, ZKS_EDEADLK, ZKS_ECLOSED, ZKS_EFORKED
+ *  ZKS_ETIMEDOUT, ZKS_EDISCONNECTED (0 ms), ZKS_ECLOSED, ZKS_EAUTH: it may or may not have been removed.
+ *  ZKS_EACCES, ZKS_ENOTEMPTY, ZKS_ENOCHROOT, ZKS_ESERVER, ZKS_ENOMEM, ZKS_EDEADLK, ZKS_EFORKED
  * Since 0.1. */
 ZKS_EXPORT int zks_remove(zks_client *client, const char *path, int64_t timeout_ms);
 

@@ -75,8 +75,8 @@ struct cli_link {
     char node[CLI_PATH_SIZE]; /* The same. */
 };
 
-/* cli_link_send: never waits: false where the other one is gone, or does not listen.  cli_link_receive: 1, 0 where nothing has come, -1
- * where the other one is gone. */
+/* cli_link_send: never waits: false where the other one is gone, or does not listen.
+ * cli_link_receive: 1, 0 where nothing has come, -1 where the other one is gone. */
 bool cli_link_send(int fd, enum cli_link_kind kind, int value);
 int cli_link_receive(int fd, struct cli_link *message);
 

@@ -44,7 +44,9 @@ static void send_signal(struct cli_keeper *k, int sig)
 
 void cli_supervise_tell_lost(struct cli_keeper *k, const char *what)
 {
-    char grace[CLI_AGE_SIZE];
+    char left[CLI_AGE_SIZE];
+    uint64_t now = zks_clock_ms();
+    int64_t left_ms = k->kill_at_ms > now ? (int64_t)(k->kill_at_ms - now) : 0;
     cJSON *event = cli_report_event(&k->report, "lost");
     if (event != NULL) {
         cJSON_AddStringToObject(event, "path", cli_keeper_path(k));
@@ -53,7 +55,7 @@ void cli_supervise_tell_lost(struct cli_keeper *k, const char *what)
     bool anyone = k->command > 0 || k->ward >= 0;
     if (anyone && k->job->on_loss == CLI_LOSS_KILL && k->ending == CLI_ASKED_TO_END) {
         cli_report_say(&k->report, "%s: %s; TERM was sent, KILL follows in %s", cli_keeper_path(k),
-                       what, cli_age(k->lease.grace_ms, grace));
+                       what, cli_age(left_ms, left));
     } else if (anyone && k->job->on_loss == CLI_LOSS_KILL) {
         cli_report_say(&k->report, "%s: %s; the command is killed", cli_keeper_path(k), what);
     } else {
