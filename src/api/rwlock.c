@@ -273,38 +273,49 @@ static size_t copy_out(const char *text, char *buf, size_t size)
     return len;
 }
 
-size_t zks_rwlock_node(zks_rwlock *lock, char *buf, size_t size)
+/* One of the texts under the client's lock; empty where the handle cannot be asked. */
+static size_t read_text(zks_rwlock *lock,
+                        const char *(*pick)(const zks_rwlock *lock, const struct zks_client *c),
+                        char *buf, size_t size)
 {
     struct zks_client *c = lock != NULL ? lock->machine.client : NULL;
     if (c == NULL || c->pid != getpid()) {
         return copy_out("", buf, size);
     }
     pthread_mutex_lock(&c->lock);
-    size_t len = copy_out(holds_now(lock, c) ? lock->node : "", buf, size);
+    size_t len = copy_out(pick(lock, c), buf, size);
     pthread_mutex_unlock(&c->lock);
     return len;
+}
+
+static const char *pick_node(const zks_rwlock *lock, const struct zks_client *c)
+{
+    return holds_now(lock, c) ? lock->node : "";
+}
+
+static const char *pick_place(const zks_rwlock *lock, const struct zks_client *c)
+{
+    (void)c;
+    return lock->waiting ? lock->node : "";
+}
+
+static const char *pick_waits_for(const zks_rwlock *lock, const struct zks_client *c)
+{
+    (void)c;
+    return lock->waits_for;
+}
+
+size_t zks_rwlock_node(zks_rwlock *lock, char *buf, size_t size)
+{
+    return read_text(lock, pick_node, buf, size);
 }
 
 size_t zks_rwlock_place(zks_rwlock *lock, char *buf, size_t size)
 {
-    struct zks_client *c = lock != NULL ? lock->machine.client : NULL;
-    if (c == NULL || c->pid != getpid()) {
-        return copy_out("", buf, size);
-    }
-    pthread_mutex_lock(&c->lock);
-    size_t len = copy_out(lock->waiting ? lock->node : "", buf, size);
-    pthread_mutex_unlock(&c->lock);
-    return len;
+    return read_text(lock, pick_place, buf, size);
 }
 
 size_t zks_rwlock_waits_for(zks_rwlock *lock, char *buf, size_t size)
 {
-    struct zks_client *c = lock != NULL ? lock->machine.client : NULL;
-    if (c == NULL || c->pid != getpid()) {
-        return copy_out("", buf, size);
-    }
-    pthread_mutex_lock(&c->lock);
-    size_t len = copy_out(lock->waits_for, buf, size);
-    pthread_mutex_unlock(&c->lock);
-    return len;
+    return read_text(lock, pick_waits_for, buf, size);
 }

@@ -8,10 +8,11 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-enum { NOTED_MAX = 4096 };
+enum { LOOKED_AT = 4096 }; /* Where /proc does not tell. */
 
-static int noted[NOTED_MAX]; /* Sorted. */
+static int *noted; /* Sorted.  It lives as long as the program. */
 static size_t n_noted;
+static size_t room;
 
 static int by_number(const void *a, const void *b)
 {
@@ -20,7 +21,21 @@ static int by_number(const void *a, const void *b)
 
 static bool is_noted(int fd)
 {
-    return bsearch(&fd, noted, n_noted, sizeof noted[0], by_number) != NULL;
+    return n_noted > 0 && bsearch(&fd, noted, n_noted, sizeof noted[0], by_number) != NULL;
+}
+
+static void note(int fd)
+{
+    if (n_noted == room) {
+        size_t more = room * 2 + 64;
+        int *grown = realloc(noted, more * sizeof *noted);
+        if (grown == NULL) {
+            return;
+        }
+        noted = grown;
+        room = more;
+    }
+    noted[n_noted++] = fd;
 }
 
 static void note_all(void)
@@ -29,17 +44,17 @@ static void note_all(void)
     struct dirent *entry;
     while (dir != NULL && (entry = readdir(dir)) != NULL) {
         int fd = atoi(entry->d_name);
-        if (entry->d_name[0] != '.' && fd != dirfd(dir) && n_noted < NOTED_MAX) {
-            noted[n_noted++] = fd;
+        if (entry->d_name[0] != '.' && fd != dirfd(dir)) {
+            note(fd);
         }
     }
     if (dir != NULL) {
         closedir(dir);
         return;
     }
-    for (int fd = 0; fd < NOTED_MAX; fd++) {
+    for (int fd = 0; fd < LOOKED_AT; fd++) {
         if (fcntl(fd, F_GETFD) >= 0) {
-            noted[n_noted++] = fd;
+            note(fd);
         }
     }
 }
@@ -47,7 +62,9 @@ static void note_all(void)
 void cli_fds_note(void)
 {
     note_all();
-    qsort(noted, n_noted, sizeof noted[0], by_number);
+    if (n_noted > 0) {
+        qsort(noted, n_noted, sizeof noted[0], by_number);
+    }
     for (int fd = 0; fd <= 2; fd++) {
         if (!is_noted(fd)) {
             (void)!open("/dev/null", O_RDWR); /* It takes the lowest number that is free. */
@@ -78,4 +95,14 @@ void cli_fds_close_ours(int keep, int also)
     if (also > STDERR_FILENO) {
         close(also);
     }
+}
+
+bool cli_fds_null(int fd)
+{
+    int null = open("/dev/null", O_RDWR | O_CLOEXEC);
+    bool ok = null >= 0 && dup2(null, fd) >= 0;
+    if (null >= 0) {
+        close(null);
+    }
+    return ok;
 }

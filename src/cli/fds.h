@@ -4,6 +4,8 @@
 #ifndef ZKS_CLI_FDS_H
 #define ZKS_CLI_FDS_H
 
+#include <stdbool.h>
+
 /* cli_fds_note: called first of all.  Whichever of 0, 1 and 2 is closed is opened to /dev/null, so that
  * nothing of ours can take its place. */
 void cli_fds_note(void);
@@ -11,5 +13,8 @@ void cli_fds_note(void);
 /* cli_fds_close_ours: in a new process: closes all but what was noted, and `keep`; also `also`, although
  * it was noted, unless it is a standard one (-1 for none). */
 void cli_fds_close_ours(int keep, int also);
+
+/* cli_fds_null: puts /dev/null in the place of a descriptor; false with errno set where that fails. */
+bool cli_fds_null(int fd);
 
 #endif

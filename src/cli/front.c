@@ -17,6 +17,7 @@
 
 #include "command.h"
 #include "exit.h"
+#include "fds.h"
 #include "job.h"
 #include "terminal.h"
 #include "tree.h"
@@ -244,11 +245,7 @@ static void tell_shell(const struct front *f, const struct cli_link *message)
     free(text);
     close(f->job->ready_fd);
     f->job->ready_fd = -1;
-    int null = open("/dev/null", O_RDWR | O_CLOEXEC);
-    if (null >= 0) {
-        (void)dup2(null, STDERR_FILENO);
-        close(null);
-    }
+    (void)cli_fds_null(STDERR_FILENO);
 }
 
 static void held(struct front *f, const struct cli_link *message)

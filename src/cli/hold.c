@@ -10,6 +10,7 @@
 
 #include "commands.h"
 #include "exit.h"
+#include "fds.h"
 #include "job_options.h"
 
 static bool take_ward(struct cli_parser *p, struct cli_job *job)
@@ -33,13 +34,11 @@ static bool take_ward(struct cli_parser *p, struct cli_job *job)
  * held. */
 static int be_holder(struct cli_job *job)
 {
-    int null = open("/dev/null", O_RDWR | O_CLOEXEC);
     (void)setsid();
-    if (null < 0 || dup2(null, STDIN_FILENO) < 0 || dup2(null, STDOUT_FILENO) < 0) {
+    if (!cli_fds_null(STDIN_FILENO) || !cli_fds_null(STDOUT_FILENO)) {
         cli_say("/dev/null: %s", strerror(errno));
         return CLI_SYSTEM;
     }
-    close(null);
     return cli_front(job);
 }
 

@@ -162,7 +162,7 @@ void cli_keeper_turn(struct cli_keeper *k, uint64_t until_ms)
     polls[n++] = (struct pollfd){.fd = k->timer, .events = POLLIN};
     polls[n++] = (struct pollfd){.fd = k->front_gone ? -1 : k->link,
                                  .events = owes ? POLLIN | POLLOUT : POLLIN};
-    polls[n++] = (struct pollfd){.fd = k->ward_gone ? -1 : k->ward, .events = POLLIN};
+    polls[n++] = (struct pollfd){.fd = k->ward_gone ? -1 : k->job->ward, .events = POLLIN};
     polls[n++] = (struct pollfd){.fd = k->exec_fd, .events = POLLIN};
     n += cli_report_polls(&k->report, polls + n);
     set_timer(k, until_ms);

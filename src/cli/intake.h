@@ -17,7 +17,6 @@ struct cli_keeper {
     int link;
     int signals; /* signalfd for SIGCHLD. */
     int timer;
-    int ward; /* pidfd, or -1. */
     struct cli_report report;
     zks_client *client;
     struct cli_claim claim;

@@ -202,7 +202,6 @@ int cli_keeper(const struct cli_job *job, int link, struct cli_guard *guard)
     k.job = job;
     k.link = link;
     k.guard = guard;
-    k.ward = job->ward;
     k.exec_fd = -1;
     cli_report_init(&k.report, job->settings->verbose > 0, job->status_fd);
     int code = begin(&k) ? work(&k) : CLI_SYSTEM;

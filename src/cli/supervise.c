@@ -2,7 +2,6 @@
 #include "supervise.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -13,6 +12,7 @@
 #include "command.h"
 #include "duration.h"
 #include "exit.h"
+#include "fds.h"
 #include "tree.h"
 #include "who.h"
 
@@ -30,8 +30,8 @@ static void send_signal(struct cli_keeper *k, int sig)
     if (k->command > 0) {
         pid_t group = k->group_gone ? 0 : k->command;
         allowed = sig == SIGKILL ? cli_tree_kill(group, NULL) : cli_tree_signal(sig, group, NULL);
-    } else if (k->ward >= 0 && !k->ward_gone) {
-        allowed = cli_ward_signal(k->ward, sig);
+    } else if (k->job->ward >= 0 && !k->ward_gone) {
+        allowed = cli_ward_signal(k->job->ward, sig);
     }
     k->denied = !allowed;
     if (!allowed && !k->denied_told) {
@@ -52,7 +52,7 @@ void cli_supervise_tell_lost(struct cli_keeper *k, const char *what)
         cJSON_AddStringToObject(event, "path", cli_keeper_path(k));
     }
     cli_report_send(&k->report, event);
-    bool anyone = k->command > 0 || k->ward >= 0;
+    bool anyone = k->command > 0 || k->job->ward >= 0;
     if (anyone && k->job->on_loss == CLI_LOSS_KILL && k->ending == CLI_ASKED_TO_END) {
         cli_report_say(&k->report, "%s: %s; TERM was sent, KILL follows in %s", cli_keeper_path(k),
                        what, cli_age(left_ms, left));
@@ -76,7 +76,7 @@ static void post_guard(struct cli_keeper *k, uint64_t safe_until)
 {
     uint64_t half = (uint64_t)(k->lease.margin_ms / 2);
     uint64_t now = zks_clock_ms();
-    bool ends = k->job->command == NULL && k->ward < 0; /* Front ends, and says so. */
+    bool ends = k->job->command == NULL && k->job->ward < 0; /* Front ends, and says so. */
     bool watched = k->claim.lock != NULL && (k->job->on_loss == CLI_LOSS_KILL || ends);
     uint64_t end = k->ending == CLI_NOT_ENDING ? safe_until : k->safe_until_ms;
     uint64_t dead_by = end > half ? end - half : 1;
@@ -86,7 +86,7 @@ static void post_guard(struct cli_keeper *k, uint64_t safe_until)
         dead_by = now + LOOK_MS + half; /* As long as we are at it. */
     }
     atomic_store(&k->guard->dead_by_ms,
-                 watched && (ends || k->running || k->ward >= 0) ? dead_by : 0);
+                 watched && (ends || k->running || k->job->ward >= 0) ? dead_by : 0);
 }
 
 /* The KILL must land ahead of the end, however late the TERM was. */
@@ -219,7 +219,7 @@ static int run(struct cli_keeper *k, const struct cli_facts *facts)
 /* Without a command: until front has had enough, the ward has ended, or it is lost. */
 static int hold(struct cli_keeper *k)
 {
-    bool kills = k->ward >= 0 && k->job->on_loss == CLI_LOSS_KILL;
+    bool kills = k->job->ward >= 0 && k->job->on_loss == CLI_LOSS_KILL;
     while (!k->quit) {
         uint64_t next = watch_lease(k);
         if (k->lost && (!kills || k->ending == CLI_KILLED)) {
@@ -278,11 +278,7 @@ static bool wait_for_lease(struct cli_keeper *k)
 static void let_go_of_output(struct cli_keeper *k)
 {
     cli_report_mute(&k->report);
-    int null = open("/dev/null", O_RDWR | O_CLOEXEC);
-    if (null >= 0) {
-        (void)dup2(null, STDERR_FILENO);
-        close(null);
-    }
+    (void)cli_fds_null(STDERR_FILENO);
 }
 
 int cli_supervise(struct cli_keeper *k)

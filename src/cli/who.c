@@ -119,11 +119,16 @@ void cli_json_number(cJSON *to, const char *name, uint64_t value)
     cJSON_AddRawToObject(to, name, digits);
 }
 
-static void add_session(cJSON *to, int64_t session)
+/* What is known of anybody. */
+static void add_whereabouts(cJSON *to, int64_t session, int64_t since_ms, int64_t age_ms,
+                            const char *data)
 {
     char text[24];
     snprintf(text, sizeof text, "0x%" PRIx64, (uint64_t)session);
     cJSON_AddStringToObject(to, "session", text);
+    cJSON_AddNumberToObject(to, "since_ms", (double)since_ms);
+    cJSON_AddNumberToObject(to, "age_ms", (double)age_ms);
+    cli_who_json(to, data);
 }
 
 cJSON *cli_contender_json(const struct zks_contender *c)
@@ -133,10 +138,7 @@ cJSON *cli_contender_json(const struct zks_contender *c)
     cJSON_AddStringToObject(json, "mode", c->mode == ZKS_RWLOCK_WRITE ? "write" : "read");
     cJSON_AddBoolToObject(json, "holds", c->holds);
     cli_json_number(json, "token", c->token);
-    add_session(json, c->session);
-    cJSON_AddNumberToObject(json, "since_ms", (double)c->since_ms);
-    cJSON_AddNumberToObject(json, "age_ms", (double)c->age_ms);
-    cli_who_json(json, c->data);
+    add_whereabouts(json, c->session, c->since_ms, c->age_ms, c->data);
     return json;
 }
 
@@ -147,9 +149,6 @@ cJSON *cli_participant_json(const struct zks_participant *p)
     cJSON_AddStringToObject(json, "id", p->id);
     cJSON_AddNumberToObject(json, "n", p->n);
     cJSON_AddBoolToObject(json, "inside", p->inside);
-    add_session(json, p->session);
-    cJSON_AddNumberToObject(json, "since_ms", (double)p->since_ms);
-    cJSON_AddNumberToObject(json, "age_ms", (double)p->age_ms);
-    cli_who_json(json, p->data);
+    add_whereabouts(json, p->session, p->since_ms, p->age_ms, p->data);
     return json;
 }
