@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <string.h>
 
+#include "client.h"
 #include "commands.h"
 #include "exit.h"
 #include "parse.h"
@@ -29,9 +30,6 @@ static int fail(const char *path, int error, int busy)
     case ZKS_EBUSY:
     case ZKS_ETIMEDOUT:
         return busy; /* As for a lock: the code says it. */
-    case ZKS_EINVAL:
-        cli_say("\"%s\" is not a valid path: one is like /jobs/nightly", path);
-        return CLI_USAGE;
     default:
         return cli_fail(path, error, busy);
     }

@@ -3,6 +3,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "client.h"
 #include "commands.h"
 #include "exit.h"
 #include "look.h"
@@ -17,41 +18,43 @@ struct breaking {
     bool yes;
 };
 
-static bool chosen(const struct breaking *b, const char *path, bool holds)
+static bool is_chosen(const struct breaking *b, const struct cli_someone *who)
 {
-    return b->all ||
-           (b->node != NULL ? strcmp(cli_basename(path), cli_basename(b->node)) == 0 : holds);
+    return b->all || (b->node != NULL ? strcmp(who->node, cli_basename(b->node)) == 0 : who->in);
+}
+
+static int remove_one(const struct breaking *b, const struct cli_someone *who)
+{
+    int rc = zks_remove(b->client, who->path, cli_limit_ms(b->settings));
+    if (rc == ZKS_ENOENT) {
+        cli_say("%s: it had gone already", who->node);
+    } else if (rc != 0) {
+        return cli_fail(who->node, rc, CLI_UNREACHABLE);
+    } else {
+        printf("removed %s\n", who->node);
+    }
+    return CLI_OK;
 }
 
 /* Shows whom it would hit, or with `act` does it; returns how many. */
-static size_t go_through(struct breaking *b, const struct zks_view *view, bool act, int *code)
+static size_t go_through(const struct breaking *b, const struct zks_view *view, bool act, int *code)
 {
-    size_t count = 0;
-    for (size_t i = 0; i < view->n_contenders + view->n_participants; i++) {
-        bool lock = i < view->n_contenders;
-        const struct zks_contender *c = lock ? &view->contenders[i] : NULL;
-        const struct zks_participant *p = lock ? NULL : &view->participants[i - view->n_contenders];
-        const char *path = lock ? c->path : p->path;
-        if (!chosen(b, path, lock ? c->holds : p->inside)) {
+    size_t chosen = 0;
+    for (size_t i = 0; i < cli_count(view); i++) {
+        struct cli_someone who = cli_someone(view, i);
+        int rc = CLI_OK;
+        if (!is_chosen(b, &who)) {
             continue;
         }
-        count++;
-        if (!act && lock) {
-            cli_print_contender(c);
-        } else if (!act) {
-            cli_print_participant(p);
+        chosen++;
+        if (act) {
+            rc = remove_one(b, &who);
         } else {
-            int rc = zks_remove(b->client, path, cli_limit_ms(b->settings));
-            if (rc == ZKS_ENOENT) {
-                cli_say("%s: it had gone already", cli_basename(path));
-            } else if (rc != 0) {
-                *code = cli_fail(cli_basename(path), rc, CLI_UNREACHABLE);
-            } else {
-                printf("removed %s\n", cli_basename(path));
-            }
+            cli_print_someone(&who);
         }
+        *code = rc != CLI_OK ? rc : *code;
     }
-    return count;
+    return chosen;
 }
 
 /* A terminal is asked; anything else cannot know what it is doing. */
@@ -82,8 +85,7 @@ static int run(struct breaking *b, const struct zks_view *view)
             cli_say("%s: there is no \"%s\" among those who hold or wait", b->path, b->node);
         } else {
             cli_say("%s: nobody holds it%s", b->path,
-                    view->n_contenders + view->n_participants > 0 ? " (--all takes those who wait)"
-                                                                  : "");
+                    cli_count(view) > 0 ? " (--all takes those who wait)" : "");
         }
         return CLI_NO;
     }

@@ -4,6 +4,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "client.h"
 #include "commands.h"
 #include "duration.h"
 #include "exit.h"

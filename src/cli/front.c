@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <errno.h>
-#include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -21,6 +20,7 @@
 #include "job.h"
 #include "terminal.h"
 #include "tree.h"
+#include "ward.h"
 
 enum { STUBBORN_MS = 5000, KILL_AGAIN_MS = 2 };
 

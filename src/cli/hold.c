@@ -4,7 +4,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -12,6 +11,7 @@
 #include "exit.h"
 #include "fds.h"
 #include "job_options.h"
+#include "ward.h"
 
 static bool take_ward(struct cli_parser *p, struct cli_job *job)
 {
@@ -22,7 +22,7 @@ static bool take_ward(struct cli_parser *p, struct cli_job *job)
         cli_usage(p->command, "\"%s\" is not a process id", optarg);
         return false;
     }
-    job->ward = (int)syscall(SYS_pidfd_open, (pid_t)pid, 0);
+    job->ward = cli_ward_open((pid_t)pid);
     if (job->ward < 0) {
         cli_usage(p->command, "process %ld: %s", pid, strerror(errno));
         return false;

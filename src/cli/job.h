@@ -80,10 +80,6 @@ struct cli_link {
 bool cli_link_send(int fd, enum cli_link_kind kind, int value);
 int cli_link_receive(int fd, struct cli_link *message);
 
-/* cli_ward_signal: sends a signal to the process that something is held for; false where that is not
- * allowed. */
-bool cli_ward_signal(int ward, int sig);
-
 /* cli_front: carries the job out; returns the exit code, or dies by the signal that ended it. */
 int cli_front(struct cli_job *job);
 

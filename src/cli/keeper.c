@@ -7,6 +7,7 @@
 #include <sys/timerfd.h>
 #include <unistd.h>
 
+#include "client.h"
 #include "exit.h"
 #include "supervise.h"
 #include "who.h"
@@ -29,21 +30,17 @@ static bool fit_lease(struct cli_keeper *k)
     return false;
 }
 
+/* A busy lock and a time that is over are told by the exit code. */
 static int fail(struct cli_keeper *k, int error)
 {
     char message[CLI_MESSAGE_SIZE];
-    cli_last_error(message);
     if (error == ZKS_EDISCONNECTED) {
         cli_report_say(&k->report, "none of %s answers", k->job->settings->servers);
-    } else if (message[0] != '\0' && (error == ZKS_EINVAL || error == ZKS_ENOCHROOT)) {
-        cli_report_say(&k->report, "%s", message);
-    } else if (error == ZKS_EINVAL) {
-        cli_report_say(&k->report, "\"%s\" is not a valid path: one is like /jobs/nightly",
-                       k->job->path);
     } else if (error == ZKS_EBUSY || error == ZKS_ETIMEDOUT) {
         cli_report_tell(&k->report, "%s: %s", cli_keeper_path(k), zks_strerror(error));
     } else {
-        cli_report_say(&k->report, "%s: %s", cli_keeper_path(k), zks_strerror(error));
+        cli_explain(error == ZKS_EINVAL ? k->job->path : cli_keeper_path(k), error, message);
+        cli_report_say(&k->report, "%s", message);
     }
     return cli_exit_of(error, k->job->busy_code);
 }

@@ -3,8 +3,6 @@
 #include <stddef.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <sys/syscall.h>
-#include <unistd.h>
 
 #include "job.h"
 
@@ -27,9 +25,4 @@ int cli_link_receive(int fd, struct cli_link *message)
         return 1;
     }
     return got < 0 && (errno == EAGAIN || errno == EINTR) ? 0 : -1;
-}
-
-bool cli_ward_signal(int ward, int sig)
-{
-    return syscall(SYS_pidfd_send_signal, ward, sig, NULL, 0) == 0 || errno != EPERM;
 }

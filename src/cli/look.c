@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "client.h"
 #include "duration.h"
 #include "exit.h"
 #include "who.h"
@@ -36,10 +37,6 @@ int cli_look(const struct cli_settings *s, zks_client *client, const char *path,
     char full[CLI_PATH_SIZE];
     int rc =
         cli_full_path(s, path, full) ? zks_look(client, full, cli_limit_ms(s), view) : ZKS_EINVAL;
-    if (rc == ZKS_EINVAL) {
-        cli_say("\"%s\" is not a valid path: one is like /jobs/nightly", path);
-        return CLI_USAGE;
-    }
     /* A question that is not answered in time is no lock that is busy. */
     return rc == 0 ? 0 : cli_fail(path, rc, CLI_UNREACHABLE);
 }
@@ -113,7 +110,7 @@ int cli_print_json(cJSON *json)
     return cli_print_done(CLI_OK);
 }
 
-void cli_print_contender(const struct zks_contender *c)
+static void print_contender(const struct zks_contender *c)
 {
     char who[CLI_WHO_SIZE];
     char age[CLI_AGE_SIZE];
@@ -125,7 +122,7 @@ void cli_print_contender(const struct zks_contender *c)
            cli_clean(cli_basename(c->path), node, sizeof node));
 }
 
-void cli_print_participant(const struct zks_participant *p)
+static void print_participant(const struct zks_participant *p)
 {
     char who[CLI_WHO_SIZE];
     char id[CLI_WHO_SIZE];
@@ -136,4 +133,28 @@ void cli_print_participant(const struct zks_participant *p)
            cli_clean(p->id, id, sizeof id), p->data != NULL ? cli_who(p->data, who) : "-",
            cli_time(p->since_ms, since), cli_age(p->age_ms, age),
            cli_clean(cli_basename(p->path), node, sizeof node));
+}
+
+size_t cli_count(const struct zks_view *view)
+{
+    return view != NULL ? view->n_contenders + view->n_participants : 0;
+}
+
+struct cli_someone cli_someone(const struct zks_view *view, size_t i)
+{
+    if (i < view->n_contenders) {
+        const struct zks_contender *c = &view->contenders[i];
+        return (struct cli_someone){c->path, cli_basename(c->path), c->data, c->holds, c, NULL};
+    }
+    const struct zks_participant *p = &view->participants[i - view->n_contenders];
+    return (struct cli_someone){p->path, cli_basename(p->path), p->data, p->inside, NULL, p};
+}
+
+void cli_print_someone(const struct cli_someone *who)
+{
+    if (who->contender != NULL) {
+        print_contender(who->contender);
+    } else {
+        print_participant(who->participant);
+    }
 }

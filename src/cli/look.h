@@ -34,8 +34,21 @@ int cli_print_json(cJSON *json);
 /* cli_print_done: flushes standard output; an exit code, with all said. */
 int cli_print_done(int code);
 
-/* cli_print_contender, cli_print_participant: a line each, for a person. */
-void cli_print_contender(const struct zks_contender *c);
-void cli_print_participant(const struct zks_participant *p);
+/* Somebody in a view, whichever of the two kinds. */
+struct cli_someone {
+    const char *path; /* Of the znode. */
+    const char *node; /* The last part of that. */
+    const char *data;
+    bool in; /* Holds, or is inside. */
+    const struct zks_contender *contender;
+    const struct zks_participant *participant;
+};
+
+/* cli_count: how many there are; a NULL view has none.  cli_someone: one of them. */
+size_t cli_count(const struct zks_view *view);
+struct cli_someone cli_someone(const struct zks_view *view, size_t i);
+
+/* cli_print_someone: a line for a person. */
+void cli_print_someone(const struct cli_someone *who);
 
 #endif

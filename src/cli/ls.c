@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "client.h"
 #include "commands.h"
 #include "exit.h"
 #include "look.h"
@@ -64,16 +65,12 @@ static int walk(struct walk *w, const char *path, unsigned depth)
     int rc = cli_full_path(w->settings, path, full)
                  ? zks_look(w->client, full, cli_limit_ms(w->settings), &view)
                  : ZKS_EINVAL;
-    if (rc == ZKS_EINVAL && depth == 0) {
-        cli_say("\"%s\" is not a valid path: one is like /jobs", path);
-        return CLI_USAGE;
-    }
     if (rc == ZKS_EACCES && depth > 0) {
         cli_say("%s: %s", path, zks_strerror(rc));
         return 0;
     }
     if (rc != 0) {
-        return rc == ZKS_EINVAL ? 0 : cli_fail(path, rc, CLI_UNREACHABLE);
+        return rc == ZKS_EINVAL && depth > 0 ? 0 : cli_fail(path, rc, CLI_UNREACHABLE);
     }
     bool folder = view->kind == ZKS_VIEW_OTHER && view->n_others > 0;
     bool shown = cli_is_held(view) || (folder && depth > 0 && !w->recursive);

@@ -2,6 +2,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 
+#include "client.h"
 #include "commands.h"
 #include "exit.h"
 #include "look.h"

@@ -3,10 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <poll.h>
-#include <pthread.h>
 #include <stdarg.h>
-#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,10 +11,6 @@
 #include <unistd.h>
 
 #include "duration.h"
-#include "exit.h"
-#include "report.h"
-
-enum { SHORT_SESSION_MS = 6000 };
 
 static const struct {
     int id;
@@ -28,10 +21,6 @@ static const struct {
                  {CLI_SESSION_TIMEOUT, "ZKSYNC_SESSION_TIMEOUT"},
                  {CLI_CONNECT_TIMEOUT, "ZKSYNC_CONNECT_TIMEOUT"},
                  {CLI_VERBOSE, "ZKSYNC_VERBOSE"}};
-
-/* The library logs from threads of its own. */
-static pthread_mutex_t error_lock = PTHREAD_MUTEX_INITIALIZER;
-static char last_error[CLI_MESSAGE_SIZE];
 
 void cli_say(const char *format, ...)
 {
@@ -176,87 +165,4 @@ const char *cli_short_path(const struct cli_settings *s, const char *full)
     return strncmp(full, s->root, len) == 0 && full[len] == '/' ? full + len
            : strcmp(full, s->root) == 0                         ? "/"
                                                                 : full;
-}
-
-/* From a thread that keeps the session up: what cannot be written at once is left out. */
-static void log_now(const char *line)
-{
-    static _Atomic int again = -1;
-    char text[CLI_MESSAGE_SIZE];
-    int len = snprintf(text, sizeof text, "zksync: %.1100s\n", line);
-    if (again < 0) {
-        int none = -1;
-        int fd = cli_open_again(STDERR_FILENO);
-        if (!atomic_compare_exchange_strong(&again, &none, fd) && fd != STDERR_FILENO) {
-            close(fd);
-        }
-    }
-    struct pollfd poll_it = {.fd = again, .events = POLLOUT};
-    if (poll(&poll_it, 1, 0) > 0) {
-        (void)!write(again, text, (size_t)len);
-    }
-}
-
-static void log_line(enum zks_log_level level, const char *line, void *arg)
-{
-    const struct cli_settings *s = arg;
-    bool ours = strncmp(line, "zksync: ", 8) == 0;
-    if (level == ZKS_LOG_ERROR && ours) {
-        pthread_mutex_lock(&error_lock);
-        snprintf(last_error, sizeof last_error, "%s", line + 8);
-        pthread_mutex_unlock(&error_lock);
-    }
-    if (s->verbose > 1) {
-        log_now(ours ? line + 8 : line);
-    }
-}
-
-void cli_last_error(char message[CLI_MESSAGE_SIZE])
-{
-    pthread_mutex_lock(&error_lock);
-    snprintf(message, CLI_MESSAGE_SIZE, "%s", last_error);
-    pthread_mutex_unlock(&error_lock);
-}
-
-zks_client_options cli_client_options(const struct cli_settings *s)
-{
-    zks_client_options options = ZKS_CLIENT_OPTIONS_INIT;
-    options.servers = s->servers;
-    options.session_timeout_ms = s->session_timeout_ms;
-    options.connect_timeout_ms = s->connect_timeout_ms;
-    options.auth_scheme = s->auth_scheme;
-    options.auth = s->auth;
-    options.log = log_line;
-    options.log_arg = (void *)(uintptr_t)s;
-    options.log_level = s->verbose > 1 ? ZKS_LOG_INFO : ZKS_LOG_ERROR;
-    return options;
-}
-
-int cli_fail(const char *what, int error, int busy)
-{
-    char message[CLI_MESSAGE_SIZE];
-    cli_last_error(message);
-    /* The library knows more of these than the error says. */
-    bool more = message[0] != '\0' &&
-                (error == ZKS_EINVAL || error == ZKS_EDISCONNECTED || error == ZKS_ENOCHROOT);
-    if (more) {
-        cli_say("%s", message);
-    } else {
-        cli_say("%s: %s", what, zks_strerror(error));
-    }
-    return cli_exit_of(error, busy);
-}
-
-int cli_open(const struct cli_settings *s, int64_t limit_ms, zks_client **client)
-{
-    zks_client_options options = cli_client_options(s);
-    if (options.session_timeout_ms > SHORT_SESSION_MS) {
-        options.session_timeout_ms = SHORT_SESSION_MS;
-    }
-    if (limit_ms != ZKS_FOREVER && limit_ms > 0 &&
-        (options.connect_timeout_ms == ZKS_FOREVER || limit_ms < options.connect_timeout_ms)) {
-        options.connect_timeout_ms = limit_ms;
-    }
-    int rc = zks_client_open(&options, client);
-    return rc == 0 ? 0 : cli_fail(s->servers, rc, CLI_BUSY);
 }

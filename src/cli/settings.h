@@ -40,22 +40,6 @@ bool cli_full_path(const struct cli_settings *s, const char *given, char full[CL
 /* cli_short_path: the part of a znode's path behind the root, which is what the user can give. */
 const char *cli_short_path(const struct cli_settings *s, const char *full);
 
-/* cli_client_options: with a log that remembers the last error. */
-zks_client_options cli_client_options(const struct cli_settings *s);
-
-/* cli_last_error: what the library has logged last about an error of its own, without "zksync: "; ""
- * where there is nothing. */
-void cli_last_error(char message[CLI_MESSAGE_SIZE]);
-
-/* cli_open: connects, within `limit_ms` or the setting, whichever is shorter.  The session is one that
- * holds nothing and may be short: the longer it is, the longer libzookeeper waits for a server that is
- * silent before it tries the next one.  Prints what is wrong and returns an exit code, 0 where the client
- * is there. */
-int cli_open(const struct cli_settings *s, int64_t limit_ms, zks_client **client);
-
-/* cli_fail: prints "zksync: WHAT: why" for an error of the library's and returns its exit code. */
-int cli_fail(const char *what, int error, int busy);
-
 /* cli_say: prints "zksync: " and a line to standard error. */
 void cli_say(const char *format, ...) __attribute__((format(printf, 1, 2)));
 

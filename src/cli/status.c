@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <stdio.h>
 
+#include "client.h"
 #include "commands.h"
 #include "duration.h"
 #include "exit.h"
@@ -14,9 +15,6 @@ static void print_lock(const char *path, const struct zks_view *view)
         holders++;
     }
     printf("%s: lock, held by %zu, %zu waiting\n", path, holders, view->n_contenders - holders);
-    for (size_t i = 0; i < view->n_contenders; i++) {
-        cli_print_contender(&view->contenders[i]);
-    }
 }
 
 static void print_view(const char *path, const struct zks_view *view)
@@ -36,13 +34,14 @@ static void print_view(const char *path, const struct zks_view *view)
         printf("%s: double barrier, %zu of %u, %s\n", path, view->n_participants,
                view->n_participants > 0 ? (unsigned)view->participants[0].n : 0,
                view->round_open ? "a round is on" : "waiting");
-        for (size_t i = 0; i < view->n_participants; i++) {
-            cli_print_participant(&view->participants[i]);
-        }
         break;
     default:
         printf("%s: %s\n", path, view->n_others > 0 ? "a folder, see zksync ls" : "free");
         break;
+    }
+    for (size_t i = 0; i < cli_count(view); i++) {
+        struct cli_someone one = cli_someone(view, i);
+        cli_print_someone(&one);
     }
 }
 

@@ -14,6 +14,7 @@
 #include "exit.h"
 #include "fds.h"
 #include "tree.h"
+#include "ward.h"
 #include "who.h"
 
 enum { LOOK_MS = 50, KILL_AGAIN_MS = 2, STUBBORN_MS = 1000 };

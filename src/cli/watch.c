@@ -5,6 +5,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "client.h"
 #include "commands.h"
 #include "duration.h"
 #include "exit.h"
@@ -18,34 +19,10 @@ struct watch {
     bool json;
 };
 
-/* Somebody in a view, whichever of the two kinds. */
-struct someone {
-    const char *node;
-    const char *data;
-    bool in; /* Holds, or is inside. */
-    const struct zks_contender *contender;
-    const struct zks_participant *participant;
-};
-
-static size_t count(const struct zks_view *view)
+static bool find(const struct zks_view *view, const char *node, struct cli_someone *found)
 {
-    return view != NULL ? view->n_contenders + view->n_participants : 0;
-}
-
-static struct someone someone(const struct zks_view *view, size_t i)
-{
-    if (i < view->n_contenders) {
-        const struct zks_contender *c = &view->contenders[i];
-        return (struct someone){cli_basename(c->path), c->data, c->holds, c, NULL};
-    }
-    const struct zks_participant *p = &view->participants[i - view->n_contenders];
-    return (struct someone){cli_basename(p->path), p->data, p->inside, NULL, p};
-}
-
-static bool find(const struct zks_view *view, const char *node, struct someone *found)
-{
-    for (size_t i = 0; i < count(view); i++) {
-        *found = someone(view, i);
+    for (size_t i = 0; i < cli_count(view); i++) {
+        *found = cli_someone(view, i);
         if (strcmp(found->node, node) == 0) {
             return true;
         }
@@ -53,7 +30,7 @@ static bool find(const struct zks_view *view, const char *node, struct someone *
     return false;
 }
 
-static void tell(const struct watch *w, const char *what, const struct someone *who,
+static void tell(const struct watch *w, const char *what, const struct cli_someone *who,
                  const char *data)
 {
     char time[CLI_AGE_SIZE];
@@ -90,15 +67,15 @@ static void tell(const struct watch *w, const char *what, const struct someone *
 static void tell_people(const struct watch *w, const struct zks_view *old,
                         const struct zks_view *new)
 {
-    struct someone other;
-    for (size_t i = 0; i < count(old); i++) {
-        struct someone was = someone(old, i);
+    struct cli_someone other;
+    for (size_t i = 0; i < cli_count(old); i++) {
+        struct cli_someone was = cli_someone(old, i);
         if (!find(new, was.node, &other)) {
             tell(w, was.in ? "released" : "left", &was, was.data);
         }
     }
-    for (size_t i = 0; i < count(new); i++) {
-        struct someone is = someone(new, i);
+    for (size_t i = 0; i < cli_count(new); i++) {
+        struct cli_someone is = cli_someone(new, i);
         bool was_there = find(old, is.node, &other);
         if (is.in && !(was_there && other.in)) {
             tell(w, is.participant != NULL ? "entered" : "acquired", &is, is.data);
@@ -201,12 +178,7 @@ int cli_watch(struct cli_settings *s, int argc, char **argv)
     if (code == 0) {
         int rc = cli_full_path(s, w.path, full) ? zks_observer_new(client, full, false, &observer)
                                                 : ZKS_EINVAL;
-        if (rc == ZKS_EINVAL) {
-            cli_say("\"%s\" is not a valid path: one is like /jobs/nightly", w.path);
-            code = CLI_USAGE;
-        } else {
-            code = rc == 0 ? follow(&w, observer) : cli_fail(w.path, rc, CLI_UNREACHABLE);
-        }
+        code = rc == 0 ? follow(&w, observer) : cli_fail(w.path, rc, CLI_UNREACHABLE);
     }
     zks_observer_free(observer);
     zks_client_close(client);

@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The library's client as all subcommands open it, and what its errors mean to a person. */
+#ifndef ZKS_CLI_CLIENT_H
+#define ZKS_CLI_CLIENT_H
+
+#include "settings.h"
+
+/* cli_client_options: with a log that remembers the last error. */
+zks_client_options cli_client_options(const struct cli_settings *s);
+
+/* cli_open: connects, within `limit_ms` or the setting, whichever is shorter.  The session is one that
+ * holds nothing and may be short: the longer it is, the longer libzookeeper waits for a server that is
+ * silent before it tries the next one.  Prints what is wrong and returns an exit code, 0 where the client
+ * is there. */
+int cli_open(const struct cli_settings *s, int64_t limit_ms, zks_client **client);
+
+/* cli_explain: what to tell a person of an error of the library's about `what`: a path, or the servers. */
+void cli_explain(const char *what, int error, char message[CLI_MESSAGE_SIZE]);
+
+/* cli_fail: prints that, and returns the exit code for it. */
+int cli_fail(const char *what, int error, int busy);
+
+#endif
