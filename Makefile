@@ -63,6 +63,7 @@ soak:
 	@tools/setup check
 	@set -e; for preset in $(SOAK_PRESETS); do $(call build,$$preset); done
 	@$(MAKE) --no-print-directory soak-sim
+	@ZKSYNC_SIM_HISTORIES=20000 ZKSYNC_TEST_LIMIT_S=36000 tools/run-tests build/asan:sim
 	@tools/run-tests --repeat $(SOAK_TIMES) $(foreach p,$(SOAK_PRESETS),build/$(p):unit build/$(p):integration)
 
 # Histories that no run has seen, all of the sweep, deeper explorations, more requests for the tree, and

@@ -3,11 +3,13 @@
 
 import hashlib
 import os
+import resource
 import signal
 import subprocess
 import tempfile
 
-from harness import Case, SERVERS, ZKSYNC, await_true, events_of, keeper_of, main
+from harness import (Case, SERVERS, ZKSYNC, await_true, die_with_parent, events_of, keeper_of,
+                     main)
 
 COMMANDS = ("lock", "hold", "barrier", "double-barrier", "status", "ls", "watch", "break", "ping",
             "completion")
@@ -135,6 +137,11 @@ class Lock(Case):
         env = self.environment(ZKSYNC_SESSION_TIMEOUT="7s")
         result = self.zksync("ping", "--json", env=env)
         self.assertEqual(result.json()["session_timeout_ms"], 7000)
+        result = self.zksync("lock", self.path, "true", env=self.environment(ZKSYNC_VERBOSE="1"))
+        self.assertIn(": held, token ", result.err)
+        result = self.zksync("ping", env=self.environment(ZKSYNC_AUTH_FILE="/no/such/file"))
+        self.assertEqual(result.code, 64)
+        self.assertIn("/no/such/file", result.err)
         for name in ("ZKSYNC_SESSION_TIMEOUT", "ZKSYNC_CONNECT_TIMEOUT"):
             result = self.zksync("ping", env=self.environment(**{name: "soon"}))
             self.assertEqual(result.code, 64)
@@ -231,15 +238,32 @@ class Inheritance(Case):
         os.close(write_end)
 
     def test_closed_descriptors_stay_closed(self):
-        shell = f"{ZKSYNC} lock {self.path} ls /proc/self/fd >&7 0<&- 2>&- 1>&-"
-        read_end, write_end = os.pipe()
-        run = self.spawn(["bash", "-c", f"exec 7>&{write_end}; {shell.replace('>&7', '')}"],
-                         pass_fds=[write_end])
-        run.wait()
-        os.close(write_end)
-        os.close(read_end)
-        # `ls` cannot say anything; what counts is that zksync itself got on without them.
-        self.assertIn(run.process.returncode, (0, 2))
+        with tempfile.TemporaryDirectory() as folder:
+            ours, plain = os.path.join(folder, "ours"), os.path.join(folder, "plain")
+            show = "ls /proc/$$/fd >"
+            run = self.spawn(["bash", "-c",
+                              f"{ZKSYNC} lock {self.path} -- bash -c '{show} {ours}' 0<&- 1>&- 2>&-; "
+                              f"echo $?; bash -c '{show} {plain}' 0<&- 1>&- 2>&-"])
+            self.assertEqual((run.wait(), run.out), (0, "0\n"))
+            with open(ours, encoding="ascii") as one, open(plain, encoding="ascii") as other:
+                self.assertEqual(one.read(), other.read())
+
+    def test_more_descriptors_than_most_have(self):
+        """All that the program was started with are the command's, however many."""
+        many, hard = 5000, resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+        if hard < 2 * many:
+            self.skipTest(f"no more than {hard} descriptors are allowed")
+
+        def open_many():
+            die_with_parent()
+            resource.setrlimit(resource.RLIMIT_NOFILE, (2 * many, hard))
+            for _ in range(many):
+                os.set_inheritable(os.open("/dev/null", os.O_RDONLY), True)
+
+        run = self.spawn([ZKSYNC, "lock", self.path, "-c", "ls /proc/$$/fd | wc -l"],
+                         preexec_fn=open_many, close_fds=False)
+        self.assertEqual(run.wait(), 0, run.err)
+        self.assertGreaterEqual(int(run.out), many)
 
     def test_signals(self):
         """The command finds the mask and the ignored signals as they were when zksync was started."""
@@ -353,11 +377,12 @@ class Hold(Case):
             self.assertEqual(victim.wait(), -signal.SIGKILL)
             run.wait()
             victim = self.spawn(["sleep", "1000"])
-            run = self.start("hold", "-v", "--for", victim.pid, "--on-loss=warn", self.path)
-            os.kill(run.pid, signal.SIGKILL)
+            run = self.start("hold", "-v", "--for", victim.pid, "--on-loss=warn", "-T", 2, self.path)
+            run.await_err(": held, token ")
+            os.kill(run.pid if which == "front" else keeper_of(run.pid), signal.SIGKILL)
             run.wait()
+            self.await_contenders(0)
             self.assertFalse(victim.ended())
-            self.outside.delete(self.path, recursive=True)
 
 
 class Usage(Case):
