@@ -7,7 +7,7 @@ JOBS ?= $(shell nproc)
 # What `make check` builds and runs: see tools/run-tests --help.
 CHECK_PRESETS ?= dev clang asan tsan
 CHECK_RUNS ?= build/dev:unit build/clang:unit build/asan:unit build/tsan:unit build/dev:valgrind \
-              build/dev:sim 'build/asan:sim:sim_(plans|seeds)' build/dev:valgrind:sim_seeds \
+              build/dev:sim 'build/asan:sim:sim_(plans|seeds|sweep)' build/dev:valgrind:sim_seeds \
               'build/dev:integration:integration_(?!cli)' build/dev:integration:integration_cli \
               'build/asan:integration:integration_(?!tree|cli)' build/asan:integration:integration_cli \
               'build/tsan:integration:integration_(?!tree|cli)'
@@ -63,7 +63,6 @@ soak:
 	@tools/setup check
 	@set -e; for preset in $(SOAK_PRESETS); do $(call build,$$preset); done
 	@$(MAKE) --no-print-directory soak-sim
-	@ZKSYNC_SIM_HISTORIES=20000 ZKSYNC_TEST_LIMIT_S=36000 tools/run-tests build/asan:sim
 	@tools/run-tests --repeat $(SOAK_TIMES) $(foreach p,$(SOAK_PRESETS),build/$(p):unit build/$(p):integration)
 
 # Histories that no run has seen, all of the sweep, deeper explorations, more requests for the tree, and

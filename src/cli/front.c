@@ -9,7 +9,6 @@
 #include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/timerfd.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -19,6 +18,7 @@
 #include "fds.h"
 #include "job.h"
 #include "terminal.h"
+#include "timer.h"
 #include "tree.h"
 #include "ward.h"
 
@@ -389,29 +389,21 @@ static void drain_input(struct front *f)
 
 /* ---- All of it ---- */
 
-static void set_timer(const struct front *f, uint64_t at_ms)
-{
-    struct itimerspec when = {{0, 0}, {(time_t)(at_ms / 1000), (long)(at_ms % 1000) * 1000000}};
-    (void)timerfd_settime(f->timer, TFD_TIMER_ABSTIME, &when, NULL);
-}
-
 static int serve(struct front *f)
 {
     for (;;) {
         uint64_t dead_by = atomic_load(&f->guard->dead_by_ms);
-        uint64_t ticks;
         int status;
         if (dead_by != 0 && zks_clock_ms() >= dead_by) {
             return keeper_failed(f, "stood still for too long");
         }
-        set_timer(f, dead_by);
+        cli_timer_set(f->timer, dead_by != 0 ? dead_by : UINT64_MAX);
         struct pollfd polls[] = {{.fd = f->signals, .events = POLLIN},
                                  {.fd = f->keeper_silent ? -1 : f->link, .events = POLLIN},
                                  {.fd = f->timer, .events = POLLIN},
                                  {.fd = f->watches_input ? STDIN_FILENO : -1, .events = POLLIN},
                                  {.fd = f->job->ready_fd, .events = 0}};
         (void)poll(polls, sizeof polls / sizeof polls[0], -1);
-        (void)!read(f->timer, &ticks, sizeof ticks);
         listen_to_keeper(f); /* First, so that a signal finds the phase as it is. */
         (void)take_all_signals(f);
         if (polls[3].revents != 0) {
@@ -451,7 +443,7 @@ int cli_front(struct cli_job *job)
     f.job = job;
     f.guard =
         mmap(NULL, sizeof *f.guard, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-    f.timer = timerfd_create(CLOCK_BOOTTIME, TFD_CLOEXEC | TFD_NONBLOCK);
+    f.timer = cli_timer_open();
     f.watches_input = job->command == NULL && !job->background && has_input();
     cli_tree_note(&f.others);
     take_signals(&f);

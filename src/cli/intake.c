@@ -5,12 +5,12 @@
 #include <poll.h>
 #include <signal.h>
 #include <sys/signalfd.h>
-#include <sys/timerfd.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "command.h"
 #include "duration.h"
+#include "timer.h"
 
 const char *cli_keeper_path(const struct cli_keeper *k)
 {
@@ -139,23 +139,10 @@ void cli_keeper_hear_of_exec(struct cli_keeper *k)
     k->exec_fd = -1;
 }
 
-static void set_timer(struct cli_keeper *k, uint64_t at_ms)
-{
-    struct itimerspec when = {{0, 0}, {0, 0}};
-    if (at_ms != UINT64_MAX) {
-        at_ms = at_ms > 0 ? at_ms : 1; /* 0 would switch it off. */
-        when.it_value.tv_sec = (time_t)(at_ms / 1000);
-        when.it_value.tv_nsec = (long)(at_ms % 1000) * 1000000;
-    }
-    (void)timerfd_settime(k->timer, TFD_TIMER_ABSTIME, &when, NULL);
-}
-
-/* Waits until something happens, or the time has come, and takes notice of it. */
 void cli_keeper_turn(struct cli_keeper *k, uint64_t until_ms)
 {
     struct pollfd polls[6 + CLI_REPORT_POLLS];
     bool owes = k->owed_stop != 0 || k->owed_end;
-    uint64_t ticks;
     nfds_t n = 0;
     polls[n++] = (struct pollfd){.fd = zks_client_fd(k->client), .events = POLLIN};
     polls[n++] = (struct pollfd){.fd = k->signals, .events = POLLIN};
@@ -165,13 +152,12 @@ void cli_keeper_turn(struct cli_keeper *k, uint64_t until_ms)
     polls[n++] = (struct pollfd){.fd = k->ward_gone ? -1 : k->job->ward, .events = POLLIN};
     polls[n++] = (struct pollfd){.fd = k->exec_fd, .events = POLLIN};
     n += cli_report_polls(&k->report, polls + n);
-    set_timer(k, until_ms);
+    cli_timer_set(k->timer, until_ms);
     (void)poll(polls, n, -1);
-    (void)!read(k->timer, &ticks, sizeof ticks);
     zks_client_dispatch(k->client);
     reap(k);
-    listen_to_front(
-        k); /* Also unasked: what ends the command may have ended front a moment before. */
+    /* Also unasked: what ends the command may have ended front a moment before. */
+    listen_to_front(k);
     if (polls[4].revents != 0) {
         k->ward_gone = k->quit = true;
     }

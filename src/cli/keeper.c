@@ -4,12 +4,12 @@
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/signalfd.h>
-#include <sys/timerfd.h>
 #include <unistd.h>
 
 #include "client.h"
 #include "exit.h"
 #include "supervise.h"
+#include "timer.h"
 #include "who.h"
 
 enum { RELEASE_MS = 5000 };
@@ -188,7 +188,7 @@ static bool begin(struct cli_keeper *k)
     (void)prctl(PR_SET_CHILD_SUBREAPER, 1);
     (void)prctl(PR_SET_NAME, "zksync-keeper");
     k->signals = signalfd(-1, &child, SFD_CLOEXEC | SFD_NONBLOCK);
-    k->timer = timerfd_create(CLOCK_BOOTTIME, TFD_CLOEXEC | TFD_NONBLOCK);
+    k->timer = cli_timer_open();
     return k->signals >= 0 && k->timer >= 0;
 }
 

@@ -159,6 +159,12 @@ class OnTerminal(Case):
         """The pid that a command has shown as up:PID: ."""
         return int(shell.await_screen(r"up:(\d+):")[1].group(1))
 
+    def under_lock(self, what, *options):
+        """A shell in which zksync runs this, which shows its pid, and that pid."""
+        shell = self.shell()
+        shell.type(f"zksync lock {' '.join(map(str, options))} $P -- {what}\n")
+        return shell, self.command(shell)
+
     def assert_stays_held(self, contenders):
         """For longer than a session that nobody cares for would last."""
         until = time.monotonic() + 1.5 * SESSION
@@ -313,9 +319,7 @@ class CtrlC(OnTerminal):
 
 class CtrlZ(OnTerminal):
     def test_stopped_and_let_go_on(self):
-        shell = self.shell()
-        shell.type(f"zksync lock -T {SESSION} $P -- {READ}\n")
-        command = self.command(shell)
+        shell, command = self.under_lock(READ, "-T", SESSION)
         held = self.contenders()
         self.stop(shell, command)
         self.assertEqual(shell.foreground(), shell.pid)
@@ -333,9 +337,7 @@ class CtrlZ(OnTerminal):
         shell.leave()
 
     def test_goes_on_in_the_background(self):
-        shell = self.shell()
-        shell.type(f"zksync lock $P -- {FEED}\n")
-        command = self.command(shell)
+        shell, command = self.under_lock(FEED)
         self.stop(shell, command)
         shell.do("bg")
         self.await_state(command, "SRD")
@@ -347,9 +349,7 @@ class CtrlZ(OnTerminal):
         shell.leave()
 
     def test_ctrl_c_after_it(self):
-        shell = self.shell()
-        shell.type(f"zksync lock $P -- {SLEEP}\n")
-        command = self.command(shell)
+        shell, command = self.under_lock(SLEEP)
         self.stop(shell, command)
         shell.type("fg\n")
         self.await_state(command, "SR")
@@ -359,9 +359,7 @@ class CtrlZ(OnTerminal):
         shell.leave()
 
     def test_a_stopped_one_is_killed(self):
-        shell = self.shell()
-        shell.type(f"zksync lock $P -- {SLEEP}\n")
-        command = self.command(shell)
+        shell, command = self.under_lock(SLEEP)
         self.stop(shell, command)
         shell.do("kill %1")  # With CONT behind it, by the shell.
         await_true(lambda: not self.contenders(), "it is released")

@@ -9,7 +9,7 @@
 
 #include "sanitized.h"
 
-enum { WORKERS_MAX = 64, SHOWN_MAX = 5, SLOWER = 50 };
+enum { WORKERS_MAX = 64, SHOWN_MAX = 5, SLOWER = 20 };
 
 #ifdef ZKSYNC_COVERAGE
 void __gcov_dump(void);
