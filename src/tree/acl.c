@@ -196,36 +196,63 @@ static bool same_list(const struct zks__acl *a, const struct zks__acl *b)
     return true;
 }
 
-int zks__acl_make(struct zks__acls *acls, const struct zks__ace *asked, size_t n,
-                  const struct zks__ids *ids, struct zks__acl **acl)
+/* Goes from measuring to writing; false where there is no memory. */
+static bool begin_list(const struct zks__acls *acls, struct writer *w)
 {
-    struct writer measure = {.hash = 0};
-    int rc = write_list(&measure, asked, n, ids);
-    if (rc != 0) {
-        return rc;
-    }
-    size_t head = sizeof(struct zks__acl) + measure.n * sizeof(struct zks__ace);
-    struct zks__acl *made = zks__mem_alloc(acls->lists.mem, head + measure.text_len);
-    if (made == NULL) {
-        return ZKS__Z_SYSTEMERROR;
-    }
-    struct writer w = {.acl = made, .text = (char *)made + head};
-    (void)write_list(&w, asked, n, ids);
-    made->n = w.n;
+    size_t head = sizeof(struct zks__acl) + w->n * sizeof(struct zks__ace);
+    struct zks__acl *made = zks__mem_alloc(acls->lists.mem, head + w->text_len);
+    *w = (struct writer){.acl = made, .text = (char *)made + head};
+    return made != NULL;
+}
+
+/* The list that has been written, or the same one that was there. */
+static struct zks__acl *end_list(struct zks__acls *acls, const struct writer *w)
+{
+    struct zks__acl *made = w->acl;
+    made->n = w->n;
     made->uses = 1;
-    for (struct zks__link *l = zks__map_first(&acls->lists, w.hash); l != NULL;
+    for (struct zks__link *l = zks__map_first(&acls->lists, w->hash); l != NULL;
          l = zks__map_next(l)) {
         struct zks__acl *there = (struct zks__acl *)l;
         if (same_list(there, made)) {
             zks__mem_free(acls->lists.mem, made);
             there->uses++;
-            *acl = there;
-            return 0;
+            return there;
         }
     }
-    zks__map_add(&acls->lists, &made->link, w.hash);
-    *acl = made;
+    zks__map_add(&acls->lists, &made->link, w->hash);
+    return made;
+}
+
+int zks__acl_make(struct zks__acls *acls, const struct zks__ace *asked, size_t n,
+                  const struct zks__ids *ids, struct zks__acl **acl)
+{
+    struct writer w = {.hash = 0};
+    int rc = write_list(&w, asked, n, ids);
+    if (rc != 0) {
+        return rc;
+    }
+    if (!begin_list(acls, &w)) {
+        return ZKS__Z_SYSTEMERROR;
+    }
+    (void)write_list(&w, asked, n, ids);
+    *acl = end_list(acls, &w);
     return 0;
+}
+
+struct zks__acl *zks__acl_restore(struct zks__acls *acls, const struct zks__ace *aces, size_t n)
+{
+    struct writer w = {.hash = 0};
+    for (size_t i = 0; i < n; i++) {
+        write_ace(&w, aces[i].perms, &aces[i].id);
+    }
+    if (!begin_list(acls, &w)) {
+        return NULL;
+    }
+    for (size_t i = 0; i < n; i++) {
+        write_ace(&w, aces[i].perms, &aces[i].id);
+    }
+    return end_list(acls, &w);
 }
 
 void zks__acl_drop(struct zks__acls *acls, struct zks__acl *acl)

@@ -51,6 +51,9 @@ void zks__acls_close(struct zks__acls *acls);
 int zks__acl_make(struct zks__acls *acls, const struct zks__ace *asked, size_t n,
                   const struct zks__ids *ids, struct zks__acl **acl);
 
+/* zks__acl_restore: a list that a znode had, as it was; NULL where there is no memory. */
+struct zks__acl *zks__acl_restore(struct zks__acls *acls, const struct zks__ace *aces, size_t n);
+
 void zks__acl_drop(struct zks__acls *acls, struct zks__acl *acl);
 
 /* zks__acl_allows: whether any of the permissions is given to any of the identities.  NULL is open to

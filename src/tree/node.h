@@ -60,7 +60,8 @@ struct zks__tree {
     struct zks__kindred containers;
     struct zks__kindred ttls;
     struct zks__znode *root;
-    struct zks__znode *gone; /* What the last write has taken out, by next_kin. */
+    const struct zks__acl *event_acl; /* Of the znode that is told of. */
+    struct zks__znode *gone;          /* What the last write has taken out, by next_kin. */
 };
 
 /* zks__tree_begin: at the beginning of each write. */
@@ -93,7 +94,7 @@ struct zks__session_entry *zks__session_find(const struct zks__tree *tree, int64
 /* zks__tree_tell_deleted: the events of a znode that has been taken out. */
 void zks__tree_tell_deleted(struct zks__tree *tree, const struct zks__znode *node);
 
-/* zks__tree_tell: the events of one path. */
-void zks__tree_tell(struct zks__tree *tree, enum zks__event event, const char *path);
+/* zks__tree_tell: the events of one znode. */
+void zks__tree_tell(struct zks__tree *tree, enum zks__event event, const struct zks__znode *node);
 
 #endif

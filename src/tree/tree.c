@@ -93,9 +93,30 @@ void zks__tree_free(struct zks__tree *tree)
     zks__mem_free(&mem, tree);
 }
 
+const struct zks__acl *zks__tree_event_acl(const struct zks__tree *tree)
+{
+    return tree->event_acl;
+}
+
 int64_t zks__tree_zxid(const struct zks__tree *tree)
 {
     return tree->zxid;
+}
+
+void zks__tree_count(const struct zks__tree *tree, struct zks__tree_counts *counts)
+{
+    size_t bucket = 0;
+    *counts = (struct zks__tree_counts){.nodes = tree->nodes.n,
+                                        .bytes = tree->bytes,
+                                        .sessions = tree->sessions.n,
+                                        .watches = tree->watches.entries.n};
+    for (struct zks__link *l = zks__map_each(&tree->sessions, &bucket, NULL); l != NULL;
+         l = zks__map_each(&tree->sessions, &bucket, l)) {
+        const struct zks__session_entry *s = (struct zks__session_entry *)l;
+        for (const struct zks__znode *n = s->ephemerals.first; n != NULL; n = n->next_kin) {
+            counts->ephemerals++;
+        }
+    }
 }
 
 void zks__tree_idle(struct zks__tree *tree, const struct zks__txn *txn)
@@ -319,6 +340,24 @@ int zks__tree_descendants(struct zks__tree *tree, const struct zks__who *who, co
     return code;
 }
 
+/* ---- To keep a tree elsewhere ---- */
+
+const struct zks__znode *zks__tree_next_znode(const struct zks__tree *tree,
+                                              const struct zks__znode *last)
+{
+    return last != NULL ? walk(tree->root, last) : tree->root;
+}
+
+struct zks__tree_limits zks__tree_set_limits(struct zks__tree *tree,
+                                             const struct zks__tree_limits *limits)
+{
+    struct zks__tree_limits before = tree->limits;
+    tree->limits.nodes = limit(limits->nodes);
+    tree->limits.bytes = limit(limits->bytes);
+    tree->limits.sessions = limit(limits->sessions);
+    return before;
+}
+
 /* ---- Watches ---- */
 
 int zks__tree_rewatch(struct zks__tree *tree, enum zks__watched what, bool existed,
@@ -337,6 +376,28 @@ int zks__tree_rewatch(struct zks__tree *tree, enum zks__watched what, bool exist
         return zks__watch_add(&tree->watches, what, path, watcher);
     }
     return 0;
+}
+
+int zks__tree_watch(struct zks__tree *tree, const char *path, bool recursive,
+                    struct zks__watcher *watcher)
+{
+    return zks__watch_keep(&tree->watches, path, recursive, watcher);
+}
+
+bool zks__tree_has_watch(const struct zks__tree *tree, const char *path, bool children, bool node,
+                         const struct zks__watcher *watcher)
+{
+    const struct zks__watch_table *t = &tree->watches;
+    return (children && zks__watch_has(t, ZKS__WATCHED_CHILDREN, path, watcher)) ||
+           (node && zks__watch_has(t, ZKS__WATCHED_NODE, path, watcher));
+}
+
+bool zks__tree_unwatch(struct zks__tree *tree, const char *path, bool children, bool node,
+                       const struct zks__watcher *watcher)
+{
+    struct zks__watch_table *t = &tree->watches;
+    bool had = children && zks__watch_drop(t, ZKS__WATCHED_CHILDREN, path, watcher);
+    return (node && zks__watch_drop(t, ZKS__WATCHED_NODE, path, watcher)) || had;
 }
 
 struct zks__watch_table *zks__tree_watches(struct zks__tree *tree)

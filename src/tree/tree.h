@@ -55,11 +55,26 @@ struct zks__tree *zks__tree_new(const struct zks__mem *mem, const struct zks__tr
                                              enum zks__event event, const char *path),
                                 void *arg);
 
+/* zks__tree_event_acl: only in `tell`: the list of the znode that the event names, as it is at that moment,
+ * by which a server decides whether the watcher may hear of it; NULL where everybody may. */
+const struct zks__acl *zks__tree_event_acl(const struct zks__tree *tree);
+
 /* zks__tree_free: NULL is fine.  Watchers must be closed first, or be forgotten with it. */
 void zks__tree_free(struct zks__tree *tree);
 
 /* zks__tree_zxid: the zxid of the last write, whether or not it changed anything. */
 int64_t zks__tree_zxid(const struct zks__tree *tree);
+
+/* How much there is in a tree. */
+struct zks__tree_counts {
+    size_t nodes;
+    size_t bytes; /* Of paths and data. */
+    size_t ephemerals;
+    size_t sessions;
+    size_t watches;
+};
+
+void zks__tree_count(const struct zks__tree *tree, struct zks__tree_counts *counts);
 
 /* ---- Writes ---- */
 
@@ -185,12 +200,64 @@ int zks__tree_get_acl(struct zks__tree *tree, const struct zks__who *who, const 
 int zks__tree_descendants(struct zks__tree *tree, const struct zks__who *who, const char *path,
                           size_t *count);
 
+/* ---- To keep a tree elsewhere ---- */
+
+/* All that a znode is made of. */
+struct zks__znode_parts {
+    const char *path;
+    const void *data; /* NULL for none. */
+    size_t data_len;
+    const struct zks__ace *aces;
+    size_t n_aces;   /* 0 where everybody may do everything. */
+    int mode;        /* PERSISTENT, EPHEMERAL, CONTAINER or PERSISTENT_TTL. */
+    int64_t session; /* Of an ephemeral. */
+    int64_t czxid;
+    int64_t mzxid;
+    int64_t pzxid;
+    int64_t ctime;
+    int64_t mtime;
+    int64_t ttl_ms;
+    uint32_t version;
+    uint32_t creates; /* Of children, over all time. */
+    uint32_t aversion;
+};
+
+/* zks__tree_next_znode: goes through all znodes, parents first; NULL at first and at the end. */
+const struct zks__znode *zks__tree_next_znode(const struct zks__tree *tree,
+                                              const struct zks__znode *last);
+void zks__tree_take_apart(const struct zks__znode *node, struct zks__znode_parts *parts);
+
+/* zks__tree_restore: puts a znode into a tree that is being made as another one was: sessions first
+ * (zks__tree_open_session), then znodes, parents first, at last the zxid (zks__tree_idle).  The znodes
+ * that every tree has are changed.  No limits are looked at: what was there stays there.  An enum
+ * zks__code; ZKS__Z_BADARGUMENTS for what cannot have been in a tree. */
+int zks__tree_restore(struct zks__tree *tree, const struct zks__znode_parts *parts);
+
+/* zks__tree_set_limits: sets those of znodes, bytes and sessions, and returns what they were.  Nothing
+ * that is there goes. */
+struct zks__tree_limits zks__tree_set_limits(struct zks__tree *tree,
+                                             const struct zks__tree_limits *limits);
+
 /* ---- Watches ---- */
 
 /* zks__tree_rewatch: sets a watch that a client had on another server, where it had last seen `zxid`;
  * what happened since fires it at once.  `existed` is whether the znode was there. */
 int zks__tree_rewatch(struct zks__tree *tree, enum zks__watched what, bool existed,
                       const char *path, int64_t zxid, struct zks__watcher *watcher);
+
+/* zks__tree_watch: a persistent or recursive watch, as addWatch sets it, on any path, whether or not
+ * there is a znode or one may read it.  A client that comes back sets it in the same way: it never
+ * fires for what was missed.  A read with the same watcher makes its half of it fire once. */
+int zks__tree_watch(struct zks__tree *tree, const char *path, bool recursive,
+                    struct zks__watcher *watcher);
+
+/* zks__tree_has_watch: whether there is a watch of that very path, of its children or of the znode; a
+ * `watcher` of NULL asks for anybody's, as checkWatches does.  zks__tree_unwatch: takes it away, and
+ * says whether there was one.  A persistent or recursive watch is both, and may lose one half. */
+bool zks__tree_has_watch(const struct zks__tree *tree, const char *path, bool children, bool node,
+                         const struct zks__watcher *watcher);
+bool zks__tree_unwatch(struct zks__tree *tree, const char *path, bool children, bool node,
+                       const struct zks__watcher *watcher);
 
 /* zks__tree_watches: the table, to look a watch up or to take it away. */
 struct zks__watch_table *zks__tree_watches(struct zks__tree *tree);

@@ -17,6 +17,7 @@ struct zks__watch_entry {
     struct zks__link link;
     struct watched_path *path;
     struct zks__watcher *watcher;
+    enum zks__watch_mode mode;
     struct zks__watch_entry *prev; /* Of the path. */
     struct zks__watch_entry *next;
     struct zks__watch_entry *prev_of_watcher;
@@ -46,9 +47,26 @@ void zks__watch_table_close(struct zks__watch_table *t)
     empty(&t->paths);
 }
 
+/* The hash of a path grows with it, so that all those above it are hashed on the way (FNV-1a). */
+static const uint64_t no_path = UINT64_C(14695981039346656037);
+
+static uint64_t longer(uint64_t sum, char c)
+{
+    return (sum ^ (unsigned char)c) * UINT64_C(1099511628211);
+}
+
+static uint64_t hash_sum(enum zks__watched what, uint64_t sum)
+{
+    return zks__hash_number(sum) + (uint64_t)what;
+}
+
 static uint64_t hash_path(enum zks__watched what, const char *path)
 {
-    return zks__hash_text(path) + (uint64_t)what;
+    uint64_t sum = no_path;
+    for (; *path != '\0'; path++) {
+        sum = longer(sum, *path);
+    }
+    return hash_sum(what, sum);
 }
 
 static uint64_t hash_entry(const struct watched_path *path, const struct zks__watcher *watcher)
@@ -56,17 +74,24 @@ static uint64_t hash_entry(const struct watched_path *path, const struct zks__wa
     return zks__hash_number(path->link.hash ^ zks__hash_number((uint64_t)(uintptr_t)watcher));
 }
 
-static struct watched_path *find_path(const struct zks__watch_table *t, enum zks__watched what,
-                                      const char *path)
+/* The path of these `len` bytes, of which the hash is known. */
+static struct watched_path *find_bytes(const struct zks__watch_table *t, enum zks__watched what,
+                                       const char *path, size_t len, uint64_t hash)
 {
-    struct zks__link *l = zks__map_first(&t->paths, hash_path(what, path));
+    struct zks__link *l = zks__map_first(&t->paths, hash);
     for (; l != NULL; l = zks__map_next(l)) {
         struct watched_path *p = (struct watched_path *)l;
-        if (p->what == what && strcmp(p->text, path) == 0) {
+        if (p->what == what && strncmp(p->text, path, len) == 0 && p->text[len] == '\0') {
             return p;
         }
     }
     return NULL;
+}
+
+static struct watched_path *find_path(const struct zks__watch_table *t, enum zks__watched what,
+                                      const char *path)
+{
+    return find_bytes(t, what, path, strlen(path), hash_path(what, path));
 }
 
 static struct zks__watch_entry *find(const struct zks__watch_table *t, enum zks__watched what,
@@ -103,10 +128,20 @@ static void drop_path(struct zks__watch_table *t, struct watched_path *p)
     zks__mem_free(t->paths.mem, p);
 }
 
-int zks__watch_add(struct zks__watch_table *t, enum zks__watched what, const char *path,
-                   struct zks__watcher *watcher)
+static void set_mode(struct zks__watch_table *t, struct zks__watch_entry *e,
+                     enum zks__watch_mode mode)
 {
-    if (find(t, what, path, watcher) != NULL) {
+    t->recursive -= e->mode == ZKS__WATCH_RECURSIVE;
+    t->recursive += mode == ZKS__WATCH_RECURSIVE;
+    e->mode = mode;
+}
+
+/* The entry that is there, as it is, or a new one. */
+static int enter(struct zks__watch_table *t, enum zks__watched what, const char *path,
+                 struct zks__watcher *watcher, struct zks__watch_entry **entry)
+{
+    *entry = find(t, what, path, watcher);
+    if (*entry != NULL) {
         return 0;
     }
     if (t->entries.n >= t->max) {
@@ -137,19 +172,15 @@ int zks__watch_add(struct zks__watch_table *t, enum zks__watched what, const cha
     }
     watcher->first = e;
     zks__map_add(&t->entries, &e->link, hash_entry(p, watcher));
+    *entry = e;
     return 0;
-}
-
-bool zks__watch_has(const struct zks__watch_table *t, enum zks__watched what, const char *path,
-                    const struct zks__watcher *watcher)
-{
-    return find(t, what, path, watcher) != NULL;
 }
 
 /* Takes an entry away, and its path with the last one. */
 static void drop(struct zks__watch_table *t, struct zks__watch_entry *e)
 {
     struct watched_path *p = e->path;
+    set_mode(t, e, ZKS__WATCH_ONCE);
     if (e->prev != NULL) {
         e->prev->next = e->next;
     } else {
@@ -173,6 +204,45 @@ static void drop(struct zks__watch_table *t, struct zks__watch_entry *e)
     }
 }
 
+int zks__watch_add(struct zks__watch_table *t, enum zks__watched what, const char *path,
+                   struct zks__watcher *watcher)
+{
+    struct zks__watch_entry *e;
+    int code = enter(t, what, path, watcher, &e);
+    if (code == 0) {
+        set_mode(t, e, ZKS__WATCH_ONCE);
+    }
+    return code;
+}
+
+int zks__watch_keep(struct zks__watch_table *t, const char *path, bool recursive,
+                    struct zks__watcher *watcher)
+{
+    enum zks__watch_mode mode = recursive ? ZKS__WATCH_RECURSIVE : ZKS__WATCH_PERSISTENT;
+    bool had = zks__watch_has(t, ZKS__WATCHED_NODE, path, watcher);
+    struct zks__watch_entry *node;
+    struct zks__watch_entry *children;
+    int code = enter(t, ZKS__WATCHED_NODE, path, watcher, &node);
+    if (code != 0) {
+        return code;
+    }
+    code = enter(t, ZKS__WATCHED_CHILDREN, path, watcher, &children);
+    if (code == 0) {
+        set_mode(t, node, mode);
+        set_mode(t, children, mode);
+    } else if (!had) {
+        drop(t, node);
+    }
+    return code;
+}
+
+bool zks__watch_has(const struct zks__watch_table *t, enum zks__watched what, const char *path,
+                    const struct zks__watcher *watcher)
+{
+    return watcher != NULL ? find(t, what, path, watcher) != NULL
+                           : find_path(t, what, path) != NULL;
+}
+
 bool zks__watch_drop(struct zks__watch_table *t, enum zks__watched what, const char *path,
                      const struct zks__watcher *watcher)
 {
@@ -183,36 +253,87 @@ bool zks__watch_drop(struct zks__watch_table *t, enum zks__watched what, const c
     return e != NULL;
 }
 
+/* An event, and how it is told. */
+struct firing {
+    struct zks__watch_table *t;
+    enum zks__event event;
+    const char *path;
+    void (*tell)(void *arg, struct zks__watcher *watcher, enum zks__event event, const char *path);
+    void *arg;
+};
+
+/* Who watches the path in several ways, or several above it, is told once. */
+static void tell_once(const struct firing *f, struct zks__watcher *watcher)
+{
+    if (watcher->told != f->t->events) {
+        watcher->told = f->t->events;
+        f->tell(f->arg, watcher, f->event, f->path);
+    }
+}
+
+static void fire_at(const struct firing *f, enum zks__watched what)
+{
+    const struct watched_path *p = find_path(f->t, what, f->path);
+    struct zks__watch_entry *e = p != NULL ? p->first : NULL;
+    while (e != NULL) {
+        struct zks__watch_entry *next = e->next;
+        if (e->mode != ZKS__WATCH_RECURSIVE || f->event != ZKS__EVENT_CHILDREN_CHANGED) {
+            tell_once(f, e->watcher);
+        }
+        if (e->mode == ZKS__WATCH_ONCE) {
+            drop(f->t, e);
+        }
+        e = next;
+    }
+}
+
+/* The first `len` bytes are a path above. */
+static void fire_from(const struct firing *f, enum zks__watched what, size_t len, uint64_t sum)
+{
+    const struct watched_path *p = find_bytes(f->t, what, f->path, len, hash_sum(what, sum));
+    const struct zks__watch_entry *e = p != NULL ? p->first : NULL;
+    for (; e != NULL; e = e->next) {
+        if (e->mode == ZKS__WATCH_RECURSIVE) {
+            tell_once(f, e->watcher);
+        }
+    }
+}
+
+/* Downwards, for so each byte is hashed once. */
+static void fire_above(const struct firing *f, enum zks__watched what)
+{
+    uint64_t sum = no_path;
+    for (size_t i = 0; f->path[i] != '\0'; i++) {
+        if (f->path[i] == '/' && i > 0) {
+            fire_from(f, what, i, sum);
+        }
+        sum = longer(sum, f->path[i]);
+        if (i == 0 && f->path[1] != '\0') {
+            fire_from(f, what, 1, sum);
+        }
+    }
+}
+
+static void fire(const struct firing *f, enum zks__watched what)
+{
+    fire_at(f, what);
+    if (f->t->recursive > 0 && f->event != ZKS__EVENT_CHILDREN_CHANGED) {
+        fire_above(f, what);
+    }
+}
+
 void zks__watch_fire(struct zks__watch_table *t, enum zks__event event, const char *path,
                      void (*tell)(void *arg, struct zks__watcher *watcher, enum zks__event event,
                                   const char *path),
                      void *arg)
 {
-    bool children = event == ZKS__EVENT_CHILDREN_CHANGED;
-    bool gone = event == ZKS__EVENT_DELETED;
-    struct watched_path *node = children ? NULL : find_path(t, ZKS__WATCHED_NODE, path);
-    struct watched_path *below =
-        children || gone ? find_path(t, ZKS__WATCHED_CHILDREN, path) : NULL;
-    struct zks__watch_entry *e = node != NULL ? node->first : NULL;
-    while (e != NULL) {
-        struct zks__watch_entry *next = e->next;
-        tell(arg, e->watcher, event, path);
-        /* A watcher of the children too is told once that the znode has gone. */
-        struct zks__watch_entry *too =
-            below != NULL ? find(t, ZKS__WATCHED_CHILDREN, path, e->watcher) : NULL;
-        if (too != NULL) {
-            below = below->first == too && too->next == NULL ? NULL : below;
-            drop(t, too);
-        }
-        drop(t, e);
-        e = next;
+    const struct firing f = {t, event, path, tell, arg};
+    t->events++;
+    if (event != ZKS__EVENT_CHILDREN_CHANGED) {
+        fire(&f, ZKS__WATCHED_NODE);
     }
-    e = below != NULL ? below->first : NULL;
-    while (e != NULL) {
-        struct zks__watch_entry *next = e->next;
-        tell(arg, e->watcher, event, path);
-        drop(t, e);
-        e = next;
+    if (event == ZKS__EVENT_CHILDREN_CHANGED || event == ZKS__EVENT_DELETED) {
+        fire(&f, ZKS__WATCHED_CHILDREN);
     }
 }
 
@@ -221,4 +342,5 @@ void zks__watcher_close(struct zks__watch_table *t, struct zks__watcher *watcher
     while (watcher->first != NULL) {
         drop(t, watcher->first);
     }
+    watcher->told = 0;
 }

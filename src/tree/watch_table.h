@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* One-shot watches: who is to be told of the next change of a path. */
+/* Watches: who is to be told of the next change of a path, or of all of them. */
 #ifndef ZKS_TREE_WATCH_TABLE_H
 #define ZKS_TREE_WATCH_TABLE_H
 
@@ -16,26 +16,39 @@ enum zks__event {
 /* What is watched: the znode itself (by exists and get), or its children. */
 enum zks__watched { ZKS__WATCHED_NODE, ZKS__WATCHED_CHILDREN };
 
+/* How long: until it has fired; until it is taken away; so too, and for all below the path.  One who
+ * watches has one watch of each kind on a path, and the last one that was set says how. */
+enum zks__watch_mode { ZKS__WATCH_ONCE, ZKS__WATCH_PERSISTENT, ZKS__WATCH_RECURSIVE };
+
 /* Somebody who watches, as a connection: memory of the owner's, all zeros at first. */
 struct zks__watcher {
     struct zks__watch_entry *first;
+    uint64_t told; /* Of which event last. */
 };
 
 struct zks__watch_table {
     struct zks__map paths;   /* Paths that are watched. */
     struct zks__map entries; /* Who watches which. */
     size_t max;              /* Watches at most. */
+    size_t recursive;        /* Only where there are some does anybody look above a path. */
+    uint64_t events;
 };
 
 bool zks__watch_table_init(struct zks__watch_table *t, const struct zks__mem *mem, size_t max);
 void zks__watch_table_close(struct zks__watch_table *t);
 
-/* zks__watch_add: sets a watch, or leaves the one that is there.  ZKS__Z_SYSTEMERROR without memory,
- * ZKS__Z_QUOTAEXCEEDED where there are as many as there may be. */
+/* zks__watch_add: sets a watch that fires once.  One that is there becomes such a one, even where it
+ * was to stay: so does a server before 3.9.  ZKS__Z_SYSTEMERROR without memory, ZKS__Z_QUOTAEXCEEDED
+ * where there are as many as there may be. */
 int zks__watch_add(struct zks__watch_table *t, enum zks__watched what, const char *path,
                    struct zks__watcher *watcher);
 
-/* zks__watch_has: whether the watch is set. */
+/* zks__watch_keep: sets both watches of a path to be told of each change from now on, or changes those
+ * that are there.  Codes are those of zks__watch_add(), and each of the two counts. */
+int zks__watch_keep(struct zks__watch_table *t, const char *path, bool recursive,
+                    struct zks__watcher *watcher);
+
+/* zks__watch_has: whether the watch is set; a `watcher` of NULL asks for anybody's. */
 bool zks__watch_has(const struct zks__watch_table *t, enum zks__watched what, const char *path,
                     const struct zks__watcher *watcher);
 
@@ -43,9 +56,9 @@ bool zks__watch_has(const struct zks__watch_table *t, enum zks__watched what, co
 bool zks__watch_drop(struct zks__watch_table *t, enum zks__watched what, const char *path,
                      const struct zks__watcher *watcher);
 
-/* zks__watch_fire: uses up the watches that an event is about, and tells each of the watchers, which
- * may not change the table meanwhile.  Who watches a znode and its children is told once that it has
- * gone. */
+/* zks__watch_fire: uses up the watches that an event is about and that do not stay, and tells each of
+ * the watchers, which may not change the table meanwhile.  Whoever watches in several ways is told
+ * once.  Recursive watches are not told that children have changed: each child tells for itself. */
 void zks__watch_fire(struct zks__watch_table *t, enum zks__event event, const char *path,
                      void (*tell)(void *arg, struct zks__watcher *watcher, enum zks__event event,
                                   const char *path),

@@ -456,15 +456,15 @@ static void tell(struct zks__tree *tree, const struct change *c)
     struct zks__znode *node = c->node;
     switch (c->kind) {
     case ZKS__OP_CREATE:
-        zks__tree_tell(tree, ZKS__EVENT_CREATED, node->path);
-        zks__tree_tell(tree, ZKS__EVENT_CHILDREN_CHANGED, node->parent->path);
+        zks__tree_tell(tree, ZKS__EVENT_CREATED, node);
+        zks__tree_tell(tree, ZKS__EVENT_CHILDREN_CHANGED, node->parent);
         break;
     case ZKS__OP_DELETE:
     case ZKS__OP_REAP:
         zks__tree_tell_deleted(tree, node);
         break;
     case ZKS__OP_SET:
-        zks__tree_tell(tree, ZKS__EVENT_DATA_CHANGED, node->path);
+        zks__tree_tell(tree, ZKS__EVENT_DATA_CHANGED, node);
         break;
     case ZKS__OP_SET_ACL:
     case ZKS__OP_CHECK:
