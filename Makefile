@@ -5,12 +5,13 @@ DESTDIR ?=
 JOBS ?= $(shell nproc)
 
 # What `make check` builds and runs: see tools/run-tests --help.
-CHECK_PRESETS ?= dev clang asan tsan
+CHECK_PRESETS ?= dev clang asan tsan fuzz
 CHECK_RUNS ?= build/dev:unit build/clang:unit build/asan:unit build/tsan:unit build/dev:valgrind \
               build/dev:sim 'build/asan:sim:sim_(plans|seeds|sweep)' build/dev:valgrind:sim_seeds \
               'build/dev:integration:integration_(?!cli)' build/dev:integration:integration_cli \
-              'build/asan:integration:integration_(?!tree|cli)' build/asan:integration:integration_cli \
-              'build/tsan:integration:integration_(?!tree|cli)'
+              build/dev:local:integration_tree 'build/asan:local:integration_(?!tree|cli)' \
+              'build/tsan:local:integration_(?!tree|cli)' build/asan:integration:integration_cli \
+              build/fuzz:unit
 SOAK_TIMES ?= 10
 SOAK_PRESETS ?= dev asan tsan
 SOAK_SECONDS ?= 3600
@@ -19,7 +20,7 @@ SOAK_REQUESTS ?= 1000000
 werror := -DZKSYNC_WERROR=$(if $(CI),ON,OFF)
 build = cmake --preset $(1) $(werror) >/dev/null && cmake --build --preset $(1) -j $(JOBS)
 
-.PHONY: all demo check sim ensemble bench lint format install soak soak-sim clean
+.PHONY: all demo check sim ensemble bench lint format install soak soak-sim soak-server clean
 
 all:
 	@$(call build,release)
@@ -42,13 +43,14 @@ sim:
 	@build/dev/test/sim/sim $(if $(PLAN),plan $(PLAN),seed $(SEED))
 
 ensemble:
-	@tools/setup demo
+	@tools/setup ensemble
 	@tools/ensemble up
 
 bench:
 	@tools/setup bench
 	@$(call build,release)
 	@bench/run
+	@bench/run_server
 
 lint:
 	@tools/lint
@@ -62,7 +64,7 @@ install: all
 soak:
 	@tools/setup check
 	@set -e; for preset in $(SOAK_PRESETS); do $(call build,$$preset); done
-	@$(MAKE) --no-print-directory soak-sim
+	@$(MAKE) --no-print-directory soak-sim soak-server
 	@tools/run-tests --repeat $(SOAK_TIMES) $(foreach p,$(SOAK_PRESETS),build/$(p):unit build/$(p):integration)
 
 # Histories that no run has seen, all of the sweep, deeper explorations, more requests for the tree, and
@@ -77,6 +79,18 @@ soak-sim:
 	@ZKSYNC_TREE_SEED=$$(date +%s) ZKSYNC_TREE_OPS=$(SOAK_REQUESTS) ZKSYNC_TEST_LIMIT_S=36000 \
 	    tools/run-tests build/dev:integration:tree_server
 	@tools/coverage
+
+# The local server: 500 sessions and 10,000 locks for ten minutes, 200 crashes, an hour of fuzzing, and as
+# many requests beside a real server.
+soak-server:
+	@tools/setup check
+	@$(call build,dev)
+	@$(call build,fuzz)
+	@build/dev/test/server/soak_server 600 500 10000
+	@ZKSYNC_CRASHES=200 ZKSYNC_TEST_LIMIT_S=3600 tools/run-tests build/dev:unit:unit_server_crash
+	@ZKSYNC_TREE_SEED=$$(date +%s) ZKSYNC_TREE_OPS=$(SOAK_REQUESTS) ZKSYNC_TEST_LIMIT_S=36000 \
+	    tools/run-tests build/dev:local:integration_tree
+	@ZKSYNC_FUZZ_SECONDS=$(SOAK_SECONDS) ZKSYNC_TEST_LIMIT_S=36000 tools/run-tests build/fuzz:unit
 
 clean:
 	@rm -rf build

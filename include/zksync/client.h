@@ -58,7 +58,8 @@ typedef struct zks_client_options {
     size_t size; /* Set by ZKS_CLIENT_OPTIONS_INIT, so that options can be added later. */
 
     /* "host:port,host:port/root"; the root is where all paths begin.  NULL: the environment
-     * variable ZKSYNC_SERVERS, and where that is unset 127.0.0.1:2181. */
+     * variable ZKSYNC_SERVERS, and where that is unset or empty the user's local server, which is
+     * started where none runs: see local.h. */
     const char *servers;
 
     /* The session timeout to ask for; the servers bound it.  Default 10,000. */
@@ -68,12 +69,15 @@ typedef struct zks_client_options {
      * once and connect in the background.  Default 10,000. */
     int64_t connect_timeout_ms;
 
-    /* Credentials, for example "digest" and "user:password"; NULL for none.  Copied. */
+    /* Credentials, for example "digest" and "user:password"; NULL for none.  Those of the scheme
+     * "zksync" are the secret of a zksync-server, and say nothing of who the client is; that of the
+     * local server is presented by itself, ahead of these.  Copied. */
     const char *auth_scheme;
     const char *auth;
 
     /* The access control list of every znode that the client creates.  NULL: everybody may do
-     * everything, or where credentials are given, only who has the same ones.  Copied. */
+     * everything, or where credentials are given, but for a secret, only who has the same ones.
+     * Copied. */
     const struct zks_acl *acl;
     size_t n_acl;
 
@@ -107,10 +111,15 @@ typedef struct zks_client_options {
  * referred to after the return.  On success *client is set and the caller owns it: zks_client_close
  * ends it.  On failure *client is not touched and nothing is left running.
  *  ZKS_EINVAL        an option is not valid; the log says which.
- *  ZKS_EDISCONNECTED no server answered within connect_timeout_ms.
+ *  ZKS_EDISCONNECTED no server answered within connect_timeout_ms; or no servers are named, and the
+ *                    local one cannot be started, does not answer, or is forbidden by the environment
+ *                    variable ZKSYNC_NO_LOCAL.  The log says which.
  *  ZKS_EAUTH         the servers refused the credentials.
+ *  ZKS_EACCES        the folder or the secret of the local server is another user's or open to others.
  *  ZKS_ENOCHROOT     the root in `servers` does not exist.
  *  ZKS_ENOMEM, ZKS_ESYSTEM
+ * To start a local server takes mostly some hundredths of a second, and 30 seconds at most; it is waited
+ * for also where connect_timeout_ms is 0.
  * Since 0.1. */
 ZKS_EXPORT int zks_client_open(const zks_client_options *options, zks_client **client);
 

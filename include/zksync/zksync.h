@@ -7,6 +7,7 @@
 #include "zksync/client.h"
 #include "zksync/double_barrier.h"
 #include "zksync/err.h"
+#include "zksync/local.h"
 #include "zksync/observer.h"
 #include "zksync/op.h"
 #include "zksync/rwlock.h"

@@ -13,8 +13,9 @@
 #include "api/common.h"
 #include "driver/clock.h"
 #include "driver/deliveries.h"
+#include "zksync/local.h"
 
-static const char default_servers[] = "127.0.0.1:2181";
+enum { LOCAL_MS = 30000 }; /* For a local server to be started, where no shorter limit is given. */
 
 static void release(zks_client *c)
 {
@@ -27,6 +28,10 @@ static void release(zks_client *c)
     }
     free(c->acl);
     free(c->servers);
+    if (c->secret != NULL) {
+        explicit_bzero(c->secret, strlen(c->secret));
+    }
+    free(c->secret);
     free(c->description);
     free((char *)c->options.servers);
     free((char *)c->options.auth_scheme);
@@ -151,6 +156,45 @@ static int copy_acl(zks_client *c, const struct zks_acl *acl, size_t n)
     return 0;
 }
 
+static void log_local(enum zks_log_level level, const char *line, void *arg)
+{
+    struct zks_client *c = arg;
+    if (c->options.log != NULL && level <= c->options.log_level) {
+        c->options.log(level, line, c->options.log_arg);
+    }
+}
+
+/* Nobody has named servers, so it is the user's own. */
+static int use_local(zks_client *c)
+{
+    struct zks_local local;
+    int64_t limit = c->options.connect_timeout_ms;
+    limit = limit > 0 && limit < LOCAL_MS ? limit : LOCAL_MS;
+    int rc = zks_local_start(limit, log_local, c, &local);
+    if (rc != 0) {
+        return rc;
+    }
+    zks__client_log(c, ZKS_LOG_INFO, "zksync: the local server at %s, process %lld, %s",
+                    local.address, (long long)local.pid,
+                    local.started ? "was started" : "runs already");
+    rc = copy(&c->options.servers, local.address);
+    if (rc == 0 && local.secret[0] != '\0') {
+        c->secret = strdup(local.secret);
+        rc = c->secret != NULL ? 0 : ZKS_ENOMEM;
+    }
+    explicit_bzero(local.secret, sizeof local.secret);
+    return rc;
+}
+
+/* After all else has been looked at, so that nothing is started for options that are not valid. */
+static int take_servers(zks_client *c, const char *servers)
+{
+    const char *named = servers != NULL ? servers : getenv("ZKSYNC_SERVERS");
+    bool local = servers == NULL && (named == NULL || named[0] == '\0');
+    int rc = local ? use_local(c) : copy(&c->options.servers, named);
+    return rc == 0 ? parse_servers(c) : rc;
+}
+
 /* Takes over the options, whose strings are replaced by copies. */
 static int take_options(zks_client *c, const zks_client_options *given)
 {
@@ -170,10 +214,6 @@ static int take_options(zks_client *c, const zks_client_options *given)
     if (given != NULL && given->size > sizeof o) {
         return invalid(c, "the size of the options (of a newer library?)", "");
     }
-    const char *servers = o.servers != NULL ? o.servers : getenv("ZKSYNC_SERVERS");
-    if (servers == NULL) {
-        servers = default_servers;
-    }
     if (o.session_timeout_ms == 0 || o.session_timeout_ms > INT32_MAX) {
         return invalid(c, "the session timeout", "");
     }
@@ -186,14 +226,13 @@ static int take_options(zks_client *c, const zks_client_options *given)
     if ((o.auth_scheme == NULL) != (o.auth == NULL)) {
         return invalid(c, "one of auth_scheme and auth is missing; auth_scheme", o.auth_scheme);
     }
-    if (copy(&c->options.servers, servers) != 0 ||
-        copy(&c->options.auth_scheme, o.auth_scheme) != 0 || copy(&c->options.auth, o.auth) != 0 ||
+    if (copy(&c->options.auth_scheme, o.auth_scheme) != 0 || copy(&c->options.auth, o.auth) != 0 ||
         copy(&c->options.identity, o.identity) != 0 || copy(&c->options.reason, o.reason) != 0) {
         return ZKS_ENOMEM;
     }
     int rc = copy_acl(c, o.acl, o.n_acl);
     if (rc == 0) {
-        rc = parse_servers(c);
+        rc = take_servers(c, o.servers);
     }
     if (rc == 0) {
         c->description = zks__describe(&c->options, NULL);

@@ -35,8 +35,7 @@ static int fail(const char *path, int error, int busy)
     }
 }
 
-static int run(const struct cli_settings *s, size_t action, const char *path, int64_t wait_ms,
-               int busy)
+static int run(struct cli_settings *s, size_t action, const char *path, int64_t wait_ms, int busy)
 {
     char full[CLI_PATH_SIZE];
     zks_client *client = NULL;

@@ -60,7 +60,7 @@ static void last_error_is(char message[CLI_MESSAGE_SIZE])
 zks_client_options cli_client_options(const struct cli_settings *s)
 {
     zks_client_options options = ZKS_CLIENT_OPTIONS_INIT;
-    options.servers = s->servers;
+    options.servers = s->local ? NULL : s->servers; /* The library knows the secret of that one. */
     options.session_timeout_ms = s->session_timeout_ms;
     options.connect_timeout_ms = s->connect_timeout_ms;
     options.auth_scheme = s->auth_scheme;
@@ -93,8 +93,37 @@ int cli_fail(const char *what, int error, int busy)
     return cli_exit_of(error, busy);
 }
 
-int cli_open(const struct cli_settings *s, int64_t limit_ms, zks_client **client)
+int cli_reach(struct cli_settings *s)
 {
+    struct zks_local local;
+    char message[CLI_MESSAGE_SIZE];
+    if (s->servers != NULL) {
+        return 0;
+    }
+    int rc = zks_local_start(s->connect_timeout_ms, log_line, s, &local);
+    if (rc != 0) {
+        last_error_is(message);
+        cli_say("%s", message[0] != '\0' ? message : zks_strerror(rc));
+        return cli_exit_of(rc, CLI_UNREACHABLE);
+    }
+    snprintf(s->address, sizeof s->address, "%s", local.address);
+    explicit_bzero(local.secret, sizeof local.secret);
+    s->servers = s->address;
+    s->local = true;
+    if (s->verbose > 0) {
+        cli_say("no servers are named: using the local server at %s, process %lld, which %s",
+                local.address, (long long)local.pid,
+                local.started ? "was started for this" : "runs already");
+    }
+    return 0;
+}
+
+int cli_open(struct cli_settings *s, int64_t limit_ms, zks_client **client)
+{
+    int code = cli_reach(s);
+    if (code != 0) {
+        return code;
+    }
     zks_client_options options = cli_client_options(s);
     if (options.session_timeout_ms > SHORT_SESSION_MS) {
         options.session_timeout_ms = SHORT_SESSION_MS;

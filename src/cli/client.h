@@ -8,11 +8,16 @@
 /* cli_client_options: with a log that remembers the last error. */
 zks_client_options cli_client_options(const struct cli_settings *s);
 
-/* cli_open: connects, within `limit_ms` or the setting, whichever is shorter.  The session is one that
+/* cli_reach: before anything else that uses the servers: where nobody has named any, the user's local server
+ * is found or started, and s->servers is it.  Prints what is wrong and returns an exit code, 0 where they are
+ * known. */
+int cli_reach(struct cli_settings *s);
+
+/* cli_open: connects, to what cli_reach() finds, within `limit_ms` or the setting, whichever is shorter.  The session is one that
  * holds nothing and may be short: the longer it is, the longer libzookeeper waits for a server that is
  * silent before it tries the next one.  Prints what is wrong and returns an exit code, 0 where the client
  * is there. */
-int cli_open(const struct cli_settings *s, int64_t limit_ms, zks_client **client);
+int cli_open(struct cli_settings *s, int64_t limit_ms, zks_client **client);
 
 /* cli_explain: what to tell a person of an error of the library's about `what`: a path, or the servers. */
 void cli_explain(const char *what, int error, char message[CLI_MESSAGE_SIZE]);

@@ -83,6 +83,10 @@ static const struct {
     {"watch", "--json", "", "", false},
     {"break", "--all --yes", "--node", "", false},
     {"ping", "--json", "", NULL, false},
+    {"serve", "-b --background --allow-remote --memory --no-secret --status --stop --json",
+     "--listen --data --tick --min-session-timeout --max-session-timeout --reap --idle "
+     "--secret-file",
+     NULL, false},
     {"completion", "", "", "bash zsh fish", false}};
 
 enum { COMMANDS = sizeof grammar / sizeof grammar[0] };
@@ -119,8 +123,7 @@ static void offer_values(const char *option)
 {
     if (strcmp(option, "--on-loss") == 0) {
         printf("kill\nwarn\nTERM\nINT\nUSR1\n");
-    } else if (strcmp(option, "-c") == 0 || strcmp(option, "--command") == 0 ||
-               strcmp(option, "--auth-file") == 0) {
+    } else if (in_list("-c --command --auth-file --data --secret-file", option)) {
         printf(":command\n"); /* The shell's own completion is of more use. */
     }
 }
@@ -133,12 +136,26 @@ static int64_t patience_ms(void)
     return given != NULL && cli_duration(given, &ms) && ms > 0 ? ms : PATIENCE_MS;
 }
 
+/* To complete a word is no reason to start a server: where none runs there are no znodes. */
+static bool find_servers(struct cli_settings *s)
+{
+    struct zks_local local;
+    if (s->servers == NULL && zks_local_find(patience_ms(), NULL, NULL, &local) == 0) {
+        explicit_bzero(local.secret, sizeof local.secret);
+        s->local = true;
+    }
+    return s->servers != NULL || s->local;
+}
+
 /* The znodes below the folder of what has been typed, that begin like it.  Nobody waits for servers that
  * do not answer: the process ends, and the session by itself. */
-static void offer_paths(const struct cli_settings *s, const char *begin)
+static void offer_paths(struct cli_settings *s, const char *begin)
 {
     char full[CLI_PATH_SIZE];
     char folder[CLI_PATH_SIZE];
+    if (!find_servers(s)) {
+        return;
+    }
     zks_client *client = NULL;
     zks_observer *observer = NULL;
     struct zks_view *view = NULL;

@@ -11,6 +11,7 @@
 #include "command.h"
 #include "duration.h"
 #include "timer.h"
+#include "tree.h"
 
 const char *cli_keeper_path(const struct cli_keeper *k)
 {
@@ -128,6 +129,9 @@ static void reap(struct cli_keeper *k)
         }
     }
     k->childless = pid < 0 && errno == ECHILD;
+    if (pid == 0 && k->reaped && (k->ending != CLI_NOT_ENDING || k->front_gone)) {
+        k->childless = cli_tree_spared_only();
+    }
     k->group_gone |= k->command > 0 && !group_lives(k);
     atomic_store(&k->guard->group_gone, k->group_gone);
 }

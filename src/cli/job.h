@@ -25,7 +25,7 @@ enum cli_claim_kind { CLI_CLAIM_READ, CLI_CLAIM_WRITE, CLI_CLAIM_ROUND };
 enum cli_on_loss { CLI_LOSS_KILL, CLI_LOSS_WARN, CLI_LOSS_SIGNAL };
 
 struct cli_job {
-    const struct cli_settings *settings;
+    struct cli_settings *settings;
     const char *name; /* The subcommand. */
     enum cli_claim_kind kind;
     char path[CLI_PATH_SIZE]; /* The znode's. */

@@ -7,6 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "client.h"
 #include "command.h"
 #include "duration.h"
 #include "exit.h"
@@ -16,7 +17,7 @@ static char shell[] = "/bin/sh";
 static char dash_c[] = "-c";
 static char *shell_command[] = {shell, dash_c, NULL, NULL};
 
-void cli_job_init(struct cli_job *job, const struct cli_settings *s, const char *name)
+void cli_job_init(struct cli_job *job, struct cli_settings *s, const char *name)
 {
     memset(job, 0, sizeof *job);
     job->settings = s;
@@ -182,6 +183,10 @@ int cli_job_check(const struct cli_job *job)
             "ended: mount it, or say --on-loss=warn",
             job->name);
         return CLI_SYSTEM;
+    }
+    int code = cli_reach(job->settings);
+    if (code != 0) {
+        return code;
     }
     if (job->kind != CLI_CLAIM_ROUND && cli_held_before(job)) {
         cli_say("%s: this runs under a lock of %s already and would wait for itself for ever",

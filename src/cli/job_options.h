@@ -27,7 +27,7 @@ enum { CLI_OPTION_ON_LOSS = 256, CLI_OPTION_STATUS_FD, CLI_OPTION_WAIT_GROUP, CL
         'n', "nonblock", false                                                                     \
     }
 
-void cli_job_init(struct cli_job *job, const struct cli_settings *s, const char *name);
+void cli_job_init(struct cli_job *job, struct cli_settings *s, const char *name);
 
 /* cli_job_options: takes all options; those that are none of the above, and -n, go to `own`, which
  * returns false where a value is wrong, with all said.  True, or p->exit is the exit code. */
@@ -37,7 +37,8 @@ bool cli_job_options(struct cli_parser *p, struct cli_job *job,
 /* cli_job_words: the path and the command behind the options.  0 or an exit code, with all said. */
 int cli_job_words(struct cli_parser *p, struct cli_job *job);
 
-/* cli_job_check: what can be known to be wrong before anything is done.  0 or an exit code. */
+/* cli_job_check: what can be known to be wrong before anything is done, and where the servers are: a local
+ * server is started ahead of the job's processes, and is none of its descendants.  0 or an exit code. */
 int cli_job_check(const struct cli_job *job);
 
 #endif

@@ -36,11 +36,14 @@ int cli_ping(struct cli_settings *s, int argc, char **argv)
     if (optind < argc) {
         return cli_usage(argv[0], "nothing follows it: \"%s\"", argv[optind]);
     }
+    int code = cli_reach(s);
+    if (code != 0) {
+        return code;
+    }
     zks_client *client = NULL;
     struct zks_ping ping;
     zks_client_options options =
         cli_client_options(s); /* With the session that a lock would have. */
-    int code = 0;
     int rc = zks_client_open(&options, &client);
     if (rc != 0) {
         code = cli_fail(s->servers, rc, CLI_UNREACHABLE);

@@ -53,16 +53,15 @@ static void replace(char **old, char *new)
     *old = new;
 }
 
-/* "scheme:credentials" in the first line.  Whoever can read a secret has it, so a file that others can
- * read is refused, as ssh does. */
-static bool read_auth(struct cli_settings *s, const char *path, char message[CLI_MESSAGE_SIZE])
+/* Whoever can read a secret has it, so a file that others can read is refused, as ssh does. */
+bool cli_read_private(const char *what, const char *path, char line[CLI_PRIVATE_SIZE],
+                      char message[CLI_MESSAGE_SIZE])
 {
-    char line[4096];
     struct stat info;
     int fd = open(path, O_RDONLY | O_CLOEXEC);
     FILE *file = fd >= 0 ? fdopen(fd, "r") : NULL;
     if (file == NULL || fstat(fd, &info) != 0) {
-        say_no(message, "the file with credentials cannot be read: %s: %s", path, strerror(errno));
+        say_no(message, "the file with %s cannot be read: %s: %s", what, path, strerror(errno));
         if (file != NULL) {
             fclose(file);
         }
@@ -70,12 +69,21 @@ static bool read_auth(struct cli_settings *s, const char *path, char message[CLI
     }
     if (S_ISREG(info.st_mode) && (info.st_mode & 077) != 0) {
         fclose(file);
-        return say_no(message, "the file with credentials can be read by others: chmod 600 %s",
-                      path);
+        return say_no(message, "the file with %s can be read by others: chmod 600 %s", what, path);
     }
-    bool got = fgets(line, sizeof line, file) != NULL;
+    bool got = fgets(line, CLI_PRIVATE_SIZE, file) != NULL;
     fclose(file);
     line[got ? strcspn(line, "\r\n") : 0] = '\0';
+    return true;
+}
+
+/* "scheme:credentials" in the first line. */
+static bool read_auth(struct cli_settings *s, const char *path, char message[CLI_MESSAGE_SIZE])
+{
+    char line[CLI_PRIVATE_SIZE];
+    if (!cli_read_private("credentials", path, line, message)) {
+        return false;
+    }
     char *colon = strchr(line, ':');
     if (colon == NULL || colon == line || colon[1] == '\0') {
         explicit_bzero(line, sizeof line);
@@ -127,10 +135,8 @@ bool cli_setting(struct cli_settings *s, int id, const char *value, char message
 
 bool cli_settings_init(struct cli_settings *s, char message[CLI_MESSAGE_SIZE])
 {
-    *s = (struct cli_settings){.servers = "127.0.0.1:2181",
-                               .root = "",
-                               .session_timeout_ms = 20000,
-                               .connect_timeout_ms = 15000};
+    *s =
+        (struct cli_settings){.root = "", .session_timeout_ms = 20000, .connect_timeout_ms = 15000};
     for (size_t i = 0; i < sizeof variables / sizeof variables[0]; i++) {
         const char *value = getenv(variables[i].variable);
         if (value != NULL && value[0] != '\0' && !cli_setting(s, variables[i].id, value, message)) {

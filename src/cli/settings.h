@@ -6,7 +6,9 @@
 #include "zksync/zksync.h"
 
 struct cli_settings {
-    const char *servers;
+    const char *servers; /* NULL before cli_reach() where nobody has named any. */
+    bool local;          /* They are the user's local server, at this address. */
+    char address[80];
     const char *root; /* "" or "/a/b". */
     uint32_t session_timeout_ms;
     int64_t connect_timeout_ms;
@@ -15,7 +17,7 @@ struct cli_settings {
     char *auth;
 };
 
-enum { CLI_MESSAGE_SIZE = 1200, CLI_PATH_SIZE = 2300 };
+enum { CLI_MESSAGE_SIZE = 1200, CLI_PATH_SIZE = 2300, CLI_PRIVATE_SIZE = 4096 };
 
 /* cli_setting: takes one of the global options, by its letter or number below, or the environment
  * variable of that name.  What is wrong with the value is put into `message`, and false returned. */
@@ -28,6 +30,11 @@ enum cli_setting_id {
     CLI_VERBOSE = 'v'
 };
 bool cli_setting(struct cli_settings *s, int id, const char *value, char message[CLI_MESSAGE_SIZE]);
+
+/* cli_read_private: the first line of a file with something secret.  False, and `message`, where it cannot be
+ * read or others can read it too. */
+bool cli_read_private(const char *what, const char *path, char line[CLI_PRIVATE_SIZE],
+                      char message[CLI_MESSAGE_SIZE]);
 
 /* cli_settings_init: the defaults, and what the environment says. */
 bool cli_settings_init(struct cli_settings *s, char message[CLI_MESSAGE_SIZE]);

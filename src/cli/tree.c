@@ -12,6 +12,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "zksync/local.h"
+
 enum { SCAN_EVERY = 32 };
 
 struct pids {
@@ -27,6 +29,7 @@ struct errand {
     bool groups; /* Whole groups at once: a group cannot outrun that by forking. */
     bool allowed;
     pid_t self;
+    pid_t spared; /* The user's local server, 0 for none. */
     struct pids found;
 };
 
@@ -122,7 +125,7 @@ static void send_to(struct errand *e, pid_t to)
 static bool take(struct errand *e, pid_t pid)
 {
     size_t at;
-    if (find(&e->found, pid, &at)) {
+    if (pid == e->spared || find(&e->found, pid, &at)) {
         return false;
     }
     insert(&e->found, at, pid);
@@ -209,7 +212,8 @@ static void scan(struct errand *e)
 static bool go_through(int sig, pid_t group, const struct cli_tree_others *others, bool groups)
 {
     static unsigned walks;
-    struct errand e = {sig, group, others, groups, true, getpid(), {NULL, 0, 0}};
+    struct errand e = {sig,         group, others, groups, true, getpid(), (pid_t)zks_local_pid(),
+                       {NULL, 0, 0}};
     if (group > 0) {
         send_to(&e, -group);
     }
@@ -261,18 +265,36 @@ bool cli_tree_reap(const struct cli_tree_others *others)
 {
     struct pids children = {NULL, 0, 0};
     bool left = false;
+    pid_t spared = (pid_t)zks_local_pid();
     if (others == NULL || others->n == 0) {
         pid_t pid;
         while ((pid = waitpid(-1, NULL, WNOHANG)) > 0) {
         }
-        return pid < 0 && errno == ECHILD;
+        if (spared == 0 || (pid < 0 && errno == ECHILD)) {
+            return pid < 0 && errno == ECHILD;
+        }
     }
     for_all(take_child, &children);
     for (size_t i = 0; i < children.n; i++) {
-        if (!is_other(others, children.pid[i])) {
+        if (!is_other(others, children.pid[i]) && children.pid[i] != spared) {
             left |= waitpid(children.pid[i], NULL, WNOHANG) == 0;
         }
     }
     free(children.pid);
     return !left;
+}
+
+/* Here /proc can be believed: a child that is there when the look begins stays to be seen, were it only as a
+ * zombie, for nobody reaps meanwhile; and where there is none, nobody is below. */
+bool cli_tree_spared_only(void)
+{
+    struct pids children = {NULL, 0, 0};
+    pid_t spared = (pid_t)zks_local_pid();
+    if (spared == 0) {
+        return false;
+    }
+    for_all(take_child, &children);
+    bool only = children.n == 1 && children.pid[0] == spared;
+    free(children.pid);
+    return only;
 }

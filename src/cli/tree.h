@@ -2,7 +2,11 @@
 /* Everything that a command has started, whatever process groups and sessions it is in by now.  Who
  * calls this is a subreaper, so no descendant can get away from it by the death of its parent: as long as
  * there is one, waitpid() has something to wait for.  What /proc shows is no more than a moment's view, so
- * it tells whom to signal, never that nobody is left. */
+ * it tells whom to signal, never that nobody is left.
+ *
+ * One process is spared whatever it descends from: the user's local server, which others use too, and which a
+ * command may have started by using zksync itself.  It has taken its process group and session for itself
+ * alone. */
 #ifndef ZKS_CLI_TREE_H
 #define ZKS_CLI_TREE_H
 
@@ -29,7 +33,11 @@ bool cli_tree_signal(int sig, pid_t group, const struct cli_tree_others *others)
  * so it is to be called again while there is anything left to wait for. */
 bool cli_tree_kill(pid_t group, const struct cli_tree_others *others);
 
-/* cli_tree_reap: reaps what has ended of our children but the others; true where none is left. */
+/* cli_tree_reap: reaps what has ended of our children but the others; true where none is left but what is
+ * spared. */
 bool cli_tree_reap(const struct cli_tree_others *others);
+
+/* cli_tree_spared_only: whether the only child that is left is one that is spared.  Nothing is reaped. */
+bool cli_tree_spared_only(void);
 
 #endif

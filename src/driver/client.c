@@ -277,6 +277,7 @@ int zks__client_start(struct zks_client *c)
     c->beat_at_ms = ZKS__NEVER;
     c->handle_options = (struct zks__handle_options){.servers = c->servers,
                                                      .timeout_ms = c->options.session_timeout_ms,
+                                                     .secret = c->secret,
                                                      .auth_scheme = c->options.auth_scheme,
                                                      .auth = c->options.auth,
                                                      .acl = c->acl,

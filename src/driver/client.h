@@ -20,6 +20,7 @@ struct zks_client {
     zks_client_options options; /* Its strings are the client's own. */
     struct zks_acl *acl;
     char *servers;
+    char *secret; /* Of the user's local server; NULL for none. */
     bool has_chroot;
     char *description;  /* What our znodes say, as JSON. */
     char beat_name[40]; /* Of the znode that heartbeats write to, and that does not exist. */

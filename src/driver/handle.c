@@ -154,11 +154,19 @@ void zks__event_free(struct zks__message *event)
     pthread_mutex_unlock(&h->lock);
 }
 
+static const char secret_scheme[] = "zksync";
+
+/* A server's secret lets a client in, but says nothing of who it is. */
+static bool names_user(const struct zks__handle *h)
+{
+    return h->options.auth != NULL && strcmp(h->options.auth_scheme, secret_scheme) != 0;
+}
+
 static int copy_acl(struct zks__handle *h)
 {
     size_t n = h->options.n_acl;
     if (n == 0) {
-        h->acl_vector = h->options.auth != NULL ? ZOO_CREATOR_ALL_ACL : ZOO_OPEN_ACL_UNSAFE;
+        h->acl_vector = names_user(h) ? ZOO_CREATOR_ALL_ACL : ZOO_OPEN_ACL_UNSAFE;
         return 0;
     }
     h->acl = calloc(n, sizeof *h->acl);
@@ -185,6 +193,12 @@ static void release(struct zks__handle *h)
     pthread_mutex_destroy(&h->lock);
     free(h->acl);
     free(h);
+}
+
+/* All that was added is sent on each connection anew, in the same order. */
+static int add_auth(struct zks__handle *h, const char *scheme, const char *credentials)
+{
+    return zoo_add_auth(h->zh, scheme, credentials, (int)strlen(credentials), NULL, NULL);
 }
 
 int zks__handle_open(const struct zks__handle_options *options, struct zks__handle **handle)
@@ -215,11 +229,14 @@ int zks__handle_open(const struct zks__handle_options *options, struct zks__hand
     /* It would look the names up on every pass of its loop, and block on each. */
     zoo_set_servers_resolution_delay(h->zh, 60 * 1000);
     *handle = h;
-    if (options->auth != NULL && zoo_add_auth(h->zh, options->auth_scheme, options->auth,
-                                              (int)strlen(options->auth), NULL, NULL) != ZOK) {
-        return ZKS_ENOMEM;
+    int added = ZOK;
+    if (options->secret != NULL) {
+        added = add_auth(h, secret_scheme, options->secret);
     }
-    return 0;
+    if (added == ZOK && options->auth != NULL) {
+        added = add_auth(h, options->auth_scheme, options->auth);
+    }
+    return added == ZOK ? 0 : ZKS_ENOMEM;
 }
 
 /* Answers that have not been read when libzookeeper closes its socket make the system reset the
@@ -377,7 +394,9 @@ static void post_reply(struct zks__call *call)
 static void finish(struct zks__call *call)
 {
     if (atomic_fetch_sub(&call->parts, 1) == 1) {
-        if (call->unsynced || atomic_load(&call->unsent)) {
+        /* That we are let do nothing is no older than the sync, which was refused for it too. */
+        bool unsynced = call->unsynced && call->reply.rc != ZKS_EAUTH;
+        if (unsynced || atomic_load(&call->unsent)) {
             call->reply.rc = ZKS__UNKNOWN;
         }
         post_reply(call);

@@ -37,6 +37,7 @@ struct zks__call {
 struct zks__handle_options {
     const char *servers;
     uint32_t timeout_ms;
+    const char *secret; /* Of the servers' own; NULL for none. */
     const char *auth_scheme;
     const char *auth;
     const struct zks_acl *acl;

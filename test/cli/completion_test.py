@@ -15,8 +15,8 @@ import time
 
 from harness import Case, LIMIT, SERVERS, ZKSYNC, main
 
-COMMANDS = ["barrier", "break", "completion", "double-barrier", "hold", "lock", "ls", "ping", "status",
-            "watch"]
+COMMANDS = ["barrier", "break", "completion", "double-barrier", "hold", "lock", "ls", "ping", "serve",
+            "status", "watch"]
 
 
 class Completion(Case):
@@ -56,7 +56,7 @@ class Completion(Case):
             self.assertLessEqual({"--servers", "--root", "--help", "-v", "-T"}, offered)
             # And each is one that the command knows.
             for option in offered:
-                said = self.zksync(command, option, "--nonsense").err
+                said = self.zksync(command, option, "--nonsense", "--nonsense").err
                 self.assertNotIn(f'no option "{option}"', said, command)
 
     def test_paths(self):

@@ -11,7 +11,7 @@ import tempfile
 from harness import (Case, SERVERS, ZKSYNC, await_true, die_with_parent, events_of, keeper_of,
                      main)
 
-COMMANDS = ("lock", "hold", "barrier", "double-barrier", "status", "ls", "watch", "break", "ping",
+COMMANDS = ("lock", "hold", "barrier", "double-barrier", "status", "ls", "watch", "break", "ping", "serve",
             "completion")
 
 

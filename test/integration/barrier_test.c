@@ -288,7 +288,7 @@ static void test_waits_among_quick_settings(void **state)
     enum { HANDLES = 8, SETTINGS = 400 };
     zks_barrier *waiting[HANDLES];
     struct it_op ops[HANDLES];
-    zks_client *clients[2] = {it_open(ens_server(0), 0), it_open(ens_server(1), 0)};
+    zks_client *clients[2] = {it_open(ens_server(0), 0), it_open(ens_server(ens_count() - 1), 0)};
     zks_barrier *setter = it_barrier(clients[1], it->path);
     it_ok(zks_barrier_set(setter, ZKS_FOREVER));
     for (size_t i = 0; i < HANDLES; i++) {
@@ -418,6 +418,7 @@ static void test_wait_survives_an_expired_session(void **state)
 {
     struct it *it = *state;
     struct pair p;
+    it_need_kill_session();
     pair_open(&p, 30000, it->path);
     it_ok(zks_barrier_set(p.barrier, ZKS_FOREVER));
     waiter_begin(&p.cut);
@@ -436,6 +437,7 @@ static void test_unset_and_set_again_while_the_session_expires(void **state)
 {
     const struct it *it = *state;
     struct pair p;
+    it_need_kill_session();
     pair_open(&p, 30000, it->path);
     it_ok(zks_barrier_set(p.barrier, ZKS_FOREVER));
     waiter_begin(&p.cut);
@@ -457,6 +459,7 @@ static void test_a_lagging_follower_lets_nobody_through(void **state)
 {
     struct it *it = *state;
     it_need_kill();
+    it_need_servers(2);
     size_t leader = ens_leader();
     size_t follower = (leader + 1) % ens_count();
     struct waiter w;

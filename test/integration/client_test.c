@@ -339,6 +339,7 @@ static void one_of_two_comes_back(void **state)
     struct party a;
     char servers[128];
     it_need_proxy();
+    it_need_servers(2);
     (void)snprintf(servers, sizeof servers, "%s,%s", ens_server(0), ens_server(1));
     for (size_t i = 0; i < 2; i++) {
         party_open(&a, servers, 0, it->path);

@@ -81,6 +81,23 @@ void it_need_kill(void)
     }
 }
 
+void it_need_servers(size_t least)
+{
+    if (ens_count() < least) {
+        (void)printf("# SKIP it takes %zu servers\n", least);
+        skip();
+    }
+}
+
+/* Passwords of sessions can be computed from their numbers with ZooKeeper's own servers only. */
+void it_need_kill_session(void)
+{
+    if (ens_is_local()) {
+        (void)puts("# SKIP nobody can take a session of this server over without its password");
+        skip();
+    }
+}
+
 zks_client *it_open_with(const zks_client_options *options)
 {
     zks_client *client = NULL;

@@ -50,9 +50,12 @@ void it_begin(int argc, char **argv);
 /* it_child: the path of a child of the test's path, to be freed. */
 char *it_child(const struct it *it, const char *name);
 
-/* Skip the test, with a reason, where there are no proxies or the servers are not ours to kill. */
+/* Skip the test, with a reason, where there are no proxies, the servers are not ours to kill or too few, or
+ * a session cannot be ended from outside. */
 void it_need_proxy(void);
 void it_need_kill(void);
+void it_need_servers(size_t least);
+void it_need_kill_session(void);
 
 /* it_options: NULL means ens_servers(), 0 a session timeout that no test outlives by accident (30 s).
  * it_open: opens a client with them, or fails the test. */

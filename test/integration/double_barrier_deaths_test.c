@@ -17,6 +17,7 @@ static void test_session_expires_while_waiting(void **state)
 {
     struct it *it = *state;
     struct side s[2];
+    it_need_kill_session();
     open_all(s, it, 2, 2);
     begin_waiting(&s[0], it, 1);
     for (unsigned round = 0; round < 3; round++) {
@@ -40,6 +41,7 @@ static void test_session_expires_while_inside(void **state)
 {
     struct it *it = *state;
     struct side s[SIDES];
+    it_need_kill_session();
     open_all(s, it, SIDES, SIDES);
     enter_all(s, 0, SIDES);
     kill_session(s[0].client);

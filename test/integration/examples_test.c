@@ -301,6 +301,14 @@ static void test_double_barrier(void **state)
     rawzk_await_gone(it->raw, it->path, IT_LIMIT_MS);
 }
 
+static void test_testing(void **state)
+{
+    (void)state;
+    struct program *p = start("testing", NULL);
+    await_said(p, "the first is told of its loss: as it must");
+    ends(p, 0, "");
+}
+
 static void test_epoll(void **state)
 {
     struct it *it = *state;
@@ -339,6 +347,7 @@ int main(int argc, char **argv)
         example_test(test_barrier),
         example_test(test_double_barrier),
         example_test(test_epoll),
+        example_test(test_testing),
     };
     it_begin(argc, argv);
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -318,6 +318,7 @@ static void outlives(const struct it *it, bool cut, bool under_way)
 
 static void test_an_expired_session(void **state)
 {
+    it_need_kill_session();
     outlives(*state, false, false);
     outlives(*state, false, true);
 }

@@ -292,6 +292,7 @@ static void holder_keeps_it_when_its_server_is_killed(void **state)
     struct party a;
     struct party b;
     it_need_kill();
+    it_need_servers(3);
     party_open(&a, ens_direct(), 0, it->path);
     party_open(&b, ens_direct(), 0, it->path);
     party_write(&a);

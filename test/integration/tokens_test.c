@@ -82,6 +82,7 @@ static void tokens_grow_over_a_change_of_leader(void **state)
     struct party p[PARTIES];
     uint64_t token = 0;
     it_need_kill();
+    it_need_servers(3);
     open_all(p, it);
     for (unsigned i = 0; i < 2; i++) {
         for (size_t k = 0; k < PARTIES; k++) {

@@ -130,6 +130,11 @@ bool ens_can_kill(void)
     return getenv("ZKSYNC_ENSEMBLE") != NULL && getenv("ZKSYNC_ENSEMBLE_TOOL") != NULL;
 }
 
+bool ens_is_local(void)
+{
+    return getenv("ZKSYNC_ENSEMBLE_LOCAL") != NULL;
+}
+
 bool ens_has_proxy(void)
 {
     return getenv("TOXIPROXY") != NULL;

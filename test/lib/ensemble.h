@@ -19,6 +19,8 @@ const char *ens_direct_server(size_t i);
 
 /* Whether the servers are ours to kill, pause and start. */
 bool ens_can_kill(void);
+/* Whether there is one server, and it is zksync's own. */
+bool ens_is_local(void);
 /* Whether the proxy_ functions can be used. */
 bool ens_has_proxy(void);
 

@@ -129,19 +129,29 @@ void wire_finish(struct wire *w)
     encode(w->out.at + w->request_at, w->out.len - w->request_at - 4, 4);
 }
 
-void wire_send(struct wire *w)
+bool wire_try_send(struct wire *w)
 {
-    for (size_t done = 0; done < w->out.len;) {
+    size_t done = 0;
+    while (done < w->out.len) {
         ssize_t n = send(w->fd, w->out.at + done, w->out.len - done, MSG_NOSIGNAL);
         if (n < 0 && errno == EINTR) {
             continue;
         }
         if (n <= 0) {
-            ens_fail("%s: a request could not be sent: %s", w->address, strerror(errno));
+            break;
         }
         done += (size_t)n;
     }
+    bool all = done == w->out.len;
     w->out.len = 0;
+    return all;
+}
+
+void wire_send(struct wire *w)
+{
+    if (!wire_try_send(w)) {
+        ens_fail("%s: a request could not be sent: %s", w->address, strerror(errno));
+    }
 }
 
 /* Where the connection has ended, who waits for something on it finds out. */
@@ -251,16 +261,24 @@ bool wire_ended(struct wire *w)
     return !next_of_note(w, &in);
 }
 
-void wire_next(struct wire *w, struct wire_frame *frame)
+bool wire_try_next(struct wire *w, struct wire_frame *frame)
 {
     struct wire_in in;
     if (!next_of_note(w, &in)) {
-        ens_fail("%s: the server has closed the connection", w->address);
+        return false;
     }
     frame->xid = wire_get_int(&in);
     frame->zxid = wire_get_long(&in);
     frame->err = wire_get_int(&in);
     frame->body = in;
+    return true;
+}
+
+void wire_next(struct wire *w, struct wire_frame *frame)
+{
+    if (!wire_try_next(w, frame)) {
+        ens_fail("%s: the server has closed the connection", w->address);
+    }
 }
 
 static const unsigned char *take(struct wire_in *in, size_t len)

@@ -112,10 +112,12 @@ void wire_drop(struct wire *w);
 
 /* ---- Requests ---- */
 
-/* wire_begin, wire_finish: around what is put into a request.  wire_send sends all that are finished. */
+/* wire_begin, wire_finish: around what is put into a request.  wire_send sends all that are finished;
+ * wire_try_send the same, and is false where the connection has ended. */
 void wire_begin(struct wire *w, int32_t xid, enum wire_opcode opcode);
 void wire_finish(struct wire *w);
 void wire_send(struct wire *w);
+bool wire_try_send(struct wire *w);
 
 void wire_put_int(struct wire *w, int32_t value);
 void wire_put_long(struct wire *w, int64_t value);
@@ -127,9 +129,10 @@ void wire_put_multi_head(struct wire *w, int32_t type, bool done);
 
 /* ---- Frames ---- */
 
-/* wire_next: waits for the next frame.  wire_ended: waits, and returns whether the server has closed the
- * connection rather than sent something. */
+/* wire_next: waits for the next frame; wire_try_next the same, and is false where the connection has ended.
+ * wire_ended: waits, and returns whether the server has closed the connection rather than sent something. */
 void wire_next(struct wire *w, struct wire_frame *frame);
+bool wire_try_next(struct wire *w, struct wire_frame *frame);
 bool wire_ended(struct wire *w);
 
 int32_t wire_get_int(struct wire_in *in);

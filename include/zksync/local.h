@@ -1,0 +1,109 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The user's local server: one for each user of a machine, started by whoever first needs it, as the
+ * server of tmux is, and ended by itself when nobody has needed it for ZKS_LOCAL_IDLE_MS.
+ *
+ * All of it is in one folder, $XDG_STATE_HOME/zksync or ~/.local/state/zksync, of which nobody else may
+ * write anything:
+ *
+ *   data/         the server's znodes and sessions
+ *   secret        what a client must present; made once, and readable by the user alone
+ *   port          where the server last listened: it listens there again where it can
+ *   server.lock   locked by the server as long as it lives; what it says counts only while it is
+ *   start.lock    locked by whoever starts a server
+ *   server.log    what a server in the background had to say
+ *
+ * Nothing of it can be stale, for the system lets go of a lock when its process has ended. */
+#ifndef ZKSYNC_LOCAL_H
+#define ZKSYNC_LOCAL_H
+
+#include "zksync/client.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+enum { ZKS_LOCAL_IDLE_MS = 600000 };
+
+/* A local server that runs, as a client needs it. */
+struct zks_local {
+    char address[80]; /* "127.0.0.1:43215". */
+    char secret[72];  /* The credentials of the scheme "zksync"; "" where it wants none. */
+    int64_t pid;
+    bool started; /* By this very call. */
+};
+
+/* The functions below may be called from any thread and in any process.  `log`, which may be NULL, gets a
+ * sentence for each failure, at ZKS_LOG_ERROR, on the calling thread.
+ *
+ * zks_local_find: finds the server that runs, if one does, and asks it whether it serves, so that its
+ * idle time begins anew.  It waits at most `timeout_ms` for one that is just being started or ended, where
+ * 0 looks once, and 5 seconds for its answer.  On failure *local is not touched.
+ *  ZKS_ENOENT         none runs; the log says nothing.
+ *  ZKS_EDISCONNECTED  one runs and does not answer; it may be another host's that shares the folder.
+ *  ZKS_EACCES         the folder or the secret is another user's or open to others; nothing was read.
+ *  ZKS_ESYSTEM        the folder or what is in it cannot be read, or is damaged.
+ *  ZKS_EINVAL
+ * Since 0.1. */
+ZKS_EXPORT int zks_local_find(int64_t timeout_ms, zks_log_cb log, void *log_arg,
+                              struct zks_local *local);
+
+/* zks_local_start: finds it, or starts one and waits until it serves.  Of many who call this at once,
+ * one starts it.  What runs is `zksync serve --background`: the program that $ZKSYNC_COMMAND names, or
+ * the calling one where that is zksync, or the one that belongs to this library, or the one in $PATH.
+ * It keeps nothing of the caller's: no descriptor, no terminal, no signal, no folder.  On failure
+ * *local is not touched; a server that takes longer may come to serve all the same.
+ *  ZKS_EDISCONNECTED  none serves within `timeout_ms`; or it could not be started; or $ZKSYNC_NO_LOCAL,
+ *                     which is set and neither "" nor "0", forbids to find or to start one.
+ *  ZKS_EACCES, ZKS_ESYSTEM  as zks_local_find; or the folder cannot be made.
+ *  ZKS_EINVAL
+ * Since 0.1. */
+ZKS_EXPORT int zks_local_start(int64_t timeout_ms, zks_log_cb log, void *log_arg,
+                               struct zks_local *local);
+
+/* zks_local_pid: the process that is the server now, 0 for none.  It waits for nothing, and asks the server
+ * nothing.  Since 0.1. */
+ZKS_EXPORT int64_t zks_local_pid(void);
+
+/* zks_local_folder: the path of the folder, which need not exist.
+ *  ZKS_EINVAL   it does not fit.
+ *  ZKS_ESYSTEM  it is not known: the user has no home.
+ * Since 0.1. */
+ZKS_EXPORT int zks_local_folder(char *buf, size_t size);
+
+/* zks_local_ask: connects to a server of ZooKeeper's kind at an address such as "127.0.0.1:2181", sends it a
+ * word of four letters and puts the answer into `buf`, cut off where it does not fit.
+ *  ZKS_EDISCONNECTED  nobody listens there, or what does ends the connection without an answer.
+ *  ZKS_ETIMEDOUT
+ *  ZKS_EINVAL         no numeric address, no word, or no room.
+ *  ZKS_ESYSTEM
+ * Since 0.1. */
+ZKS_EXPORT int zks_local_ask(const char *address, const char *word, int64_t timeout_ms, char *buf,
+                             size_t size);
+
+/* What the server itself has, as long as it is the user's local server. */
+struct zks_local_claim {
+    const char *listen; /* Where to listen: the last port, or "127.0.0.1:0". */
+    const char *folder; /* For zks_server_options. */
+    const char *secret;
+    const char *log; /* The path of its log. */
+};
+
+/* zks_local_claim: makes the calling process the user's local server, which nobody finds before
+ * zks_local_publish.  The folder and the secret are made where they are not there.  On success *claim is
+ * set and the caller owns it: zks_local_release frees it.  The claim ends with the process, too.
+ *  ZKS_EEXIST   another process is the local server; the log says which.
+ *  ZKS_EACCES, ZKS_ESYSTEM  as zks_local_start.
+ *  ZKS_ENOMEM, ZKS_EINVAL
+ * zks_local_publish: from now on others find it, at this address; where `open` they present no secret.
+ *  ZKS_ESYSTEM  it cannot be written down; nobody finds it.
+ * zks_local_release: nobody finds it any more.  The server must have been closed, for another one may take
+ * its folder at once.  NULL is fine.
+ * Since 0.1. */
+ZKS_EXPORT int zks_local_claim(zks_log_cb log, void *log_arg, struct zks_local_claim **claim);
+ZKS_EXPORT int zks_local_publish(struct zks_local_claim *claim, const char *address, bool open);
+ZKS_EXPORT void zks_local_release(struct zks_local_claim *claim);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,243 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "local/spawn.h"
+
+#include <dlfcn.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <spawn.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/pidfd.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "local/clock.h"
+
+extern char **environ;
+
+enum { PATH_SIZE = 4096 };
+
+/* ---- Which program ---- */
+
+static bool is_program(const char *path)
+{
+    struct stat info;
+    return stat(path, &info) == 0 && S_ISREG(info.st_mode) && access(path, X_OK) == 0;
+}
+
+static bool ourselves(char path[PATH_SIZE])
+{
+    ssize_t len = readlink("/proc/self/exe", path, PATH_SIZE - 1);
+    path[len > 0 ? len : 0] = '\0';
+    const char *name = strrchr(path, '/');
+    return name != NULL && strcmp(name, "/zksync") == 0 && is_program(path);
+}
+
+/* The one that was installed with this library, or built with it. */
+static bool beside(char path[PATH_SIZE])
+{
+    static const char *const places[] = {"../bin/zksync", "../../bin/zksync", "src/cli/zksync"};
+    static const char anything = 0;
+    Dl_info info;
+    char *file = dladdr(&anything, &info) != 0 && info.dli_fname != NULL
+                     ? realpath(info.dli_fname, NULL)
+                     : NULL;
+    char *name = file != NULL ? strrchr(file, '/') : NULL;
+    bool found = false;
+    for (size_t i = 0; name != NULL && !found && i < sizeof places / sizeof places[0]; i++) {
+        int len = snprintf(path, PATH_SIZE, "%.*s/%s", (int)(name - file), file, places[i]);
+        found = len < PATH_SIZE && is_program(path);
+    }
+    free(file);
+    return found;
+}
+
+static bool in_path(char path[PATH_SIZE])
+{
+    const char *at = secure_getenv("PATH");
+    while (at != NULL && *at != '\0') {
+        int len = (int)strcspn(at, ":");
+        if (at[0] == '/' && snprintf(path, PATH_SIZE, "%.*s/zksync", len, at) < PATH_SIZE &&
+            is_program(path)) {
+            return true;
+        }
+        at += len;
+        at += *at == ':';
+    }
+    return false;
+}
+
+static bool find_program(char path[PATH_SIZE], char why[ZKS__WHY_MAX])
+{
+    const char *given = secure_getenv("ZKSYNC_COMMAND");
+    if (given != NULL && given[0] != '\0') {
+        bool fits = snprintf(path, PATH_SIZE, "%s", given) < PATH_SIZE;
+        if (!fits || !is_program(path)) {
+            (void)snprintf(why, ZKS__WHY_MAX, "%.500s, which ZKSYNC_COMMAND names, is no program",
+                           given);
+            return false;
+        }
+        return true;
+    }
+    if (ourselves(path) || beside(path) || in_path(path)) {
+        return true;
+    }
+    (void)snprintf(why, ZKS__WHY_MAX,
+                   "the program zksync is not there: install it, or name it in ZKSYNC_COMMAND");
+    return false;
+}
+
+/* ---- Starting it ---- */
+
+/* Both ends are 3 or above, so that they are in nobody's way when the program gets its 0, 1 and 2. */
+static bool make_pipe(int ends[2])
+{
+    int low[2];
+    if (pipe2(low, O_CLOEXEC) != 0) {
+        return false;
+    }
+    for (int i = 0; i < 2; i++) {
+        ends[i] = fcntl(low[i], F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
+        (void)close(low[i]);
+    }
+    if (ends[0] >= 0 && ends[1] >= 0) {
+        return true;
+    }
+    for (int i = 0; i < 2; i++) {
+        if (ends[i] >= 0) {
+            (void)close(ends[i]);
+        }
+    }
+    return false;
+}
+
+/* With all signals as they are by default, and what it says into the pipe: its own errors, and those of
+ * the system if it cannot even be loaded.  It lets go of all else itself. */
+static int run(const char *path, int output, pid_t *pid)
+{
+    char name[] = "zksync";
+    char serve[] = "serve";
+    char background[] = "--background";
+    char idle[32];
+    char *const argv[] = {name, serve, background, idle, NULL};
+    posix_spawn_file_actions_t files;
+    posix_spawnattr_t attributes;
+    sigset_t none;
+    sigset_t all;
+    (void)snprintf(idle, sizeof idle, "--idle=%dms", ZKS_LOCAL_IDLE_MS);
+    (void)sigemptyset(&none);
+    (void)sigfillset(&all);
+    (void)posix_spawn_file_actions_init(&files);
+    (void)posix_spawnattr_init(&attributes);
+    int rc = posix_spawn_file_actions_addopen(&files, STDIN_FILENO, "/dev/null", O_RDONLY, 0);
+    rc = rc != 0 ? rc : posix_spawn_file_actions_adddup2(&files, output, STDOUT_FILENO);
+    rc = rc != 0 ? rc : posix_spawn_file_actions_adddup2(&files, output, STDERR_FILENO);
+    (void)posix_spawnattr_setsigmask(&attributes, &none);
+    (void)posix_spawnattr_setsigdefault(&attributes, &all);
+    (void)posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF);
+    rc = rc != 0 ? rc : posix_spawn(pid, path, &files, &attributes, argv, environ);
+    (void)posix_spawnattr_destroy(&attributes);
+    (void)posix_spawn_file_actions_destroy(&files);
+    return rc;
+}
+
+static bool is_ready(const char *said)
+{
+    return strncmp(said, "ready ", 6) == 0 || strstr(said, "\nready ") != NULL;
+}
+
+/* Until it says that it is ready, has ended, or the time is over. */
+static bool listen_to(int fd, int64_t until_ms, char said[ZKS__WHY_MAX])
+{
+    size_t len = 0;
+    said[0] = '\0';
+    for (;;) {
+        struct pollfd poll_it = {.fd = fd, .events = POLLIN};
+        int left = zks__local_left(until_ms);
+        int n = poll(&poll_it, 1, left);
+        if (n == 0 && left == 0) {
+            (void)snprintf(said, ZKS__WHY_MAX, "it takes too long to start");
+            return false;
+        }
+        ssize_t got = n > 0 ? read(fd, said + len, ZKS__WHY_MAX - 1 - len) : -1;
+        len += got > 0 ? (size_t)got : 0;
+        said[len] = '\0';
+        if (is_ready(said)) {
+            return true;
+        }
+        if (got == 0 || (n > 0 && got < 0 && errno != EINTR)) {
+            return false;
+        }
+        if (len == ZKS__WHY_MAX - 1) { /* The end of it is what counts. */
+            memmove(said, said + len / 2, len - len / 2);
+            len -= len / 2;
+        }
+    }
+}
+
+/* As part of a sentence: one line, without the name that it begins with. */
+static void tidy(char why[ZKS__WHY_MAX])
+{
+    size_t len = strlen(why);
+    while (len > 0 && why[len - 1] == '\n') {
+        why[--len] = '\0';
+    }
+    if (strncmp(why, "zksync: ", 8) == 0) {
+        memmove(why, why + 8, len - 7);
+    }
+    for (char *at = why; *at != '\0'; at++) {
+        *at = (unsigned char)*at < 0x20 ? ' ' : *at;
+    }
+    if (why[0] == '\0') {
+        (void)snprintf(why, ZKS__WHY_MAX, "it ended and did not say why");
+    }
+}
+
+/* By a descriptor where there can be one: the program that calls may have reaped the process itself, and
+ * the number may be another's by now. */
+static void end_child(pid_t pid, bool ready)
+{
+    siginfo_t info;
+    int fd = pidfd_open(pid, 0);
+    if (!ready && fd >= 0) {
+        (void)pidfd_send_signal(fd, SIGKILL, NULL, 0); /* It has ended, or takes too long. */
+    }
+    idtype_t kind = fd >= 0 ? P_PIDFD : P_PID;
+    while (waitid(kind, fd >= 0 ? (id_t)fd : (id_t)pid, &info, WEXITED) < 0 && errno == EINTR) {
+    }
+    if (fd >= 0) {
+        (void)close(fd);
+    }
+}
+
+int zks__spawn(int64_t until_ms, char why[ZKS__WHY_MAX])
+{
+    char path[PATH_SIZE];
+    int ends[2];
+    pid_t pid = -1;
+    if (!find_program(path, why)) {
+        return ZKS_EDISCONNECTED;
+    }
+    if (!make_pipe(ends)) {
+        (void)snprintf(why, ZKS__WHY_MAX, "%s", strerror(errno));
+        return ZKS_EDISCONNECTED;
+    }
+    int error = run(path, ends[1], &pid);
+    (void)close(ends[1]);
+    if (error != 0) {
+        (void)close(ends[0]);
+        (void)snprintf(why, ZKS__WHY_MAX, "%.500s: %s", path, strerror(error));
+        return ZKS_EDISCONNECTED;
+    }
+    bool ready = listen_to(ends[0], until_ms, why);
+    (void)close(ends[0]);
+    end_child(pid, ready);
+    if (!ready) {
+        tidy(why);
+    }
+    return ready ? 0 : ZKS_EDISCONNECTED;
+}

@@ -1,0 +1,112 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What one client is to the server, without its socket: bytes come in, are taken apart into requests, and
+ * what is to be sent waits until its owner knows that all it tells of is durable. */
+#ifndef ZKS_SERVER_PEER_H
+#define ZKS_SERVER_PEER_H
+
+#include "server/auth.h"
+#include "server/codec.h"
+#include "server/service.h"
+
+struct zks__peer;
+
+/* All peers of a server, and what they have in common. */
+struct zks__peers {
+    struct zks__service *service;
+    struct zks__map by_session; /* Those that have one. */
+    const char *secret;         /* NULL for none. */
+    size_t max_frame;
+    size_t max_outstanding;
+    size_t max_unread;
+    uint64_t requests;
+    size_t n;
+    struct zks__peer *first;
+    struct zks__peer *due; /* Those with something to send, or whose connection is to end. */
+    void (*log)(void *arg, int level, const char *line);
+    void *arg;
+    struct zks__writer scratch; /* Memory for as long as a request takes. */
+};
+
+struct zks__peer {
+    struct zks__link link; /* In by_session. */
+    struct zks__watcher watcher;
+    struct zks__peers *peers;
+    struct zks__peer *prev;
+    struct zks__peer *next;
+    struct zks__peer *next_due;
+    struct zks__session session; /* A number of 0 for none yet. */
+    struct zks__identity identity;
+    char address[64]; /* "127.0.0.1:4711", for people. */
+    struct zks__writer in;
+    struct zks__writer out;
+    size_t sent;        /* How much of `out` has gone. */
+    size_t outstanding; /* Replies in `out`, of which none has gone or some. */
+    uint64_t requests;
+    uint64_t since_ms; /* When the connection began, or its ending. */
+    bool fresh;        /* Its session began on this connection. */
+    bool old;          /* A client that knows nothing of read-only servers. */
+    bool authorised;   /* It has shown the secret, or need not. */
+    bool drop_reply;   /* The next reply is to get lost. */
+    bool ending;       /* Nothing more is read; the connection ends once all is sent, */
+    bool ended;        /* or at once. */
+    bool due;
+    bool more; /* `in` has requests that had to wait until some of `out` has gone. */
+};
+
+/* zks__peers_init: false where there is no memory.  zks__peers_close: all peers must be closed. */
+bool zks__peers_init(struct zks__peers *peers, struct zks__service *service);
+void zks__peers_close(struct zks__peers *peers);
+
+/* zks__peer_open: `ip` is the address in the form that access control lists have; false where there is no
+ * memory.  zks__peer_close: its watches go; its session stays, unless it has never shown the secret. */
+bool zks__peer_open(struct zks__peer *p, struct zks__peers *peers, const char *ip,
+                    const char *address);
+void zks__peer_close(struct zks__peer *p);
+
+/* zks__peers_due: takes one that is due from their list; NULL where there is none. */
+struct zks__peer *zks__peers_due(struct zks__peers *peers);
+
+/* zks__peer_mark: puts it into that list.  zks__peer_cut: the connection is to end at once; zks__peer_end: once what it has to hear is sent. */
+void zks__peer_mark(struct zks__peer *p);
+void zks__peer_cut(struct zks__peer *p);
+void zks__peer_end(struct zks__peer *p);
+
+/* zks__peer_take: carries out what has come whole into `in`. */
+void zks__peer_take(struct zks__peer *p);
+
+/* zks__peer_wants: whether more is to be read from it now. */
+bool zks__peer_wants(const struct zks__peer *p);
+
+/* zks__peer_sent: so much of `out` has gone. */
+void zks__peer_sent(struct zks__peer *p, size_t len);
+
+/* zks__peers_tell: for zks__service_options.tell; its argument is the peers. */
+void zks__peers_tell(struct zks__peers *peers, struct zks__watcher *watcher, enum zks__event event,
+                     const char *path);
+
+/* zks__peers_find: whose session it is; NULL where it has no connection. */
+struct zks__peer *zks__peers_find(const struct zks__peers *peers, int64_t session);
+
+/* zks__peers_end_session: closes the session, and the connection that it has. */
+void zks__peers_end_session(struct zks__peers *peers, int64_t session);
+
+/* zks__peer_say: a line of the log that begins with the peer's address. */
+void zks__peer_say(const struct zks__peer *p, int level, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+
+/* ---- For the files of requests ---- */
+
+/* zks__begin_reply, zks__end_reply: around the body of a reply. */
+size_t zks__begin_reply(struct zks__peer *p, int32_t xid, int64_t zxid, int32_t code);
+void zks__end_reply(struct zks__peer *p, size_t at);
+
+/* zks__scratch: memory for the request in hand, good until the next call; NULL where there is none. */
+void *zks__scratch(struct zks__peers *peers, size_t size);
+
+/* zks__request: carries out a request that is no ping, auth or end of the session; `r` is its body. */
+void zks__request(struct zks__peer *p, int32_t xid, int32_t opcode, struct zks__reader *r);
+
+/* zks__words: answers a four-letter word; false where the four bytes are none. */
+bool zks__words(struct zks__peer *p, const unsigned char word[4]);
+
+#endif

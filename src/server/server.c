@@ -1,0 +1,624 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The public functions: a server's thread, and what other threads ask of it. */
+#include "zksync/server.h"
+
+#include <errno.h>
+#include <netdb.h>
+#include <netinet/in.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "loop.h"
+#include "owner.h"
+
+enum { MAX_SESSION_MS = 120000, COMPACT_BYTES = 64 << 20, LINE_SIZE = 1024 };
+
+enum order_kind { ORDER_STOP, ORDER_EXPIRE, ORDER_CUT, ORDER_DROP_REPLY, ORDER_STATS };
+
+/* What a thread waits for. */
+struct order {
+    enum order_kind kind;
+    int64_t session;
+    struct zks_server_stats *stats;
+    int rc;
+    bool done;
+    struct order *next;
+};
+
+struct zks_server {
+    zks_server_options options; /* Its texts are copies. */
+    struct sockaddr_storage at;
+    socklen_t at_len;
+    char address[80];
+    struct zks__service service;
+    struct zks__loop loop;
+    bool has_thread; /* To be joined. */
+    pthread_t thread;
+    pthread_mutex_t control; /* Of who starts and stops it. */
+    pthread_mutex_t lock;    /* Of what follows. */
+    pthread_cond_t changed;
+    struct order *orders;
+    struct order *carried_out; /* They are done when all is durable. */
+    bool running;
+    int outcome; /* Of the last run: 0 or ZKS_ESYSTEM. */
+};
+
+/* ---- Log ---- */
+
+static void log_line(const zks_server_options *o, int level, const char *text)
+{
+    char line[LINE_SIZE + 16];
+    if (o->log != NULL && level <= (int)o->log_level) {
+        (void)snprintf(line, sizeof line, "zksync: %s", text);
+        o->log((enum zks_log_level)level, line, o->log_arg);
+    }
+}
+
+static void say(const zks_server_options *o, int level, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+
+static void say(const zks_server_options *o, int level, const char *format, ...)
+{
+    char text[LINE_SIZE];
+    va_list arguments;
+    va_start(arguments, format);
+    (void)vsnprintf(text, sizeof text, format, arguments);
+    va_end(arguments);
+    log_line(o, level, text);
+}
+
+static void log_of_peers(void *arg, int level, const char *line)
+{
+    log_line(&((struct zks_server *)arg)->options, level, line);
+}
+
+static void log_of_service(void *arg, const char *line)
+{
+    log_of_peers(arg, ZKS_LOG_WARN, line);
+}
+
+static void tell(void *arg, struct zks__watcher *watcher, enum zks__event event, const char *path)
+{
+    zks__peers_tell(&((struct zks_server *)arg)->loop.peers, watcher, event, path);
+}
+
+/* ---- Options ---- */
+
+static bool is_loopback(const struct sockaddr_storage *at)
+{
+    const struct sockaddr_in *four = (const struct sockaddr_in *)at;
+    const struct sockaddr_in6 *six = (const struct sockaddr_in6 *)at;
+    return at->ss_family == AF_INET ? ntohl(four->sin_addr.s_addr) >> 24 == 127
+                                    : IN6_IS_ADDR_LOOPBACK(&six->sin6_addr);
+}
+
+static int parse_listen(struct zks_server *s)
+{
+    const zks_server_options *o = &s->options;
+    const char *text = o->listen;
+    const char *colon = strrchr(text, ':');
+    size_t len = colon != NULL ? (size_t)(colon - text) : 0;
+    const struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_PASSIVE};
+    struct addrinfo *found = NULL;
+    char host[64];
+    if (len > 2 && text[0] == '[' && text[len - 1] == ']') {
+        text++;
+        len -= 2;
+    }
+    if (len == 0 || len >= sizeof host || colon[1] == '\0' ||
+        strspn(colon + 1, "0123456789") != strlen(colon + 1) || atol(colon + 1) > UINT16_MAX) {
+        say(o, ZKS_LOG_ERROR, "an address to listen at is like 127.0.0.1:2181, not \"%.200s\"",
+            o->listen);
+        return ZKS_EINVAL;
+    }
+    (void)snprintf(host, sizeof host, "%.*s", (int)len, text);
+    int rc = getaddrinfo(host, colon + 1, &hints, &found);
+    if (rc != 0) {
+        say(o, ZKS_LOG_ERROR, "the address \"%.200s\" cannot be listened at: %s", o->listen,
+            gai_strerror(rc));
+        return ZKS_EINVAL;
+    }
+    memcpy(&s->at, found->ai_addr, found->ai_addrlen);
+    s->at_len = found->ai_addrlen;
+    freeaddrinfo(found);
+    if (!is_loopback(&s->at) && !o->allow_remote) {
+        say(o, ZKS_LOG_ERROR,
+            "\"%.200s\" can be reached from other machines, which nothing protects it from but "
+            "its secret: that has to be allowed explicitly",
+            o->listen);
+        return ZKS_EINVAL;
+    }
+    return 0;
+}
+
+static void set_default(size_t *option, size_t value)
+{
+    *option = *option != 0 ? *option : value;
+}
+
+static bool copy_text(const char **text)
+{
+    const char *from = *text;
+    *text = from != NULL ? strdup(from) : NULL;
+    return from == NULL || *text != NULL;
+}
+
+static int take_options(struct zks_server *s, const zks_server_options *given)
+{
+    static const zks_server_options defaults = ZKS_SERVER_OPTIONS_INIT;
+    zks_server_options *o = &s->options;
+    *o = defaults;
+    if (given != NULL) {
+        memcpy(o, given, given->size < sizeof *o ? given->size : sizeof *o);
+    }
+    o->listen = o->listen != NULL ? o->listen : "127.0.0.1:0";
+    o->tick_ms = o->tick_ms != 0 ? o->tick_ms : 1000;
+    if (o->max_session_timeout_ms == 0) {
+        uint32_t least =
+            o->min_session_timeout_ms != 0 ? o->min_session_timeout_ms : 2 * o->tick_ms;
+        o->max_session_timeout_ms = least > MAX_SESSION_MS ? least : MAX_SESSION_MS;
+    }
+    o->reap_ms = o->reap_ms != 0 ? o->reap_ms : 60000;
+    set_default(&o->max_connections, 10000);
+    set_default(&o->max_frame, (1 << 20) - 1);
+    set_default(&o->max_outstanding, 10000);
+    set_default(&o->max_unread, (size_t)64 << 20);
+    set_default(&o->max_watches, 10000000);
+    set_default(&o->max_sessions, 100000);
+    set_default(&o->max_znodes, 10000000);
+    set_default(&o->max_bytes, (size_t)2 << 30);
+    bool copied = copy_text(&o->listen);
+    copied &= copy_text(&o->folder);
+    copied &= copy_text(&o->secret);
+    if (!copied) {
+        return ZKS_ENOMEM;
+    }
+    if (o->tick_ms > 3600000 || o->max_frame > INT32_MAX ||
+        (o->min_session_timeout_ms != 0 && o->max_session_timeout_ms != 0 &&
+         o->min_session_timeout_ms > o->max_session_timeout_ms) ||
+        o->max_session_timeout_ms > INT32_MAX || (o->secret != NULL && o->secret[0] == '\0')) {
+        say(o, ZKS_LOG_ERROR, "an option of the server is not valid");
+        return ZKS_EINVAL;
+    }
+    return parse_listen(s);
+}
+
+static void free_server(struct zks_server *s)
+{
+    (void)pthread_mutex_destroy(&s->control);
+    (void)pthread_mutex_destroy(&s->lock);
+    (void)pthread_cond_destroy(&s->changed);
+    free((char *)(uintptr_t)s->options.listen);
+    free((char *)(uintptr_t)s->options.folder);
+    if (s->options.secret != NULL) {
+        explicit_bzero((char *)(uintptr_t)s->options.secret, strlen(s->options.secret));
+    }
+    free((char *)(uintptr_t)s->options.secret);
+    free(s);
+}
+
+/* ---- What other threads ask for ---- */
+
+static void get_stats(struct zks_server *s, struct zks_server_stats *stats)
+{
+    struct zks__tree_counts counts;
+    zks__tree_count(s->service.tree, &counts);
+    *stats = (struct zks_server_stats){.zxid = zks__tree_zxid(s->service.tree),
+                                       .connections = s->loop.peers.n,
+                                       .sessions = counts.sessions,
+                                       .znodes = counts.nodes,
+                                       .ephemerals = counts.ephemerals,
+                                       .watches = counts.watches,
+                                       .bytes = counts.bytes,
+                                       .requests = s->loop.peers.requests,
+                                       .syncs = s->service.syncs};
+}
+
+static int carry_out(struct zks_server *s, const struct order *order)
+{
+    struct zks__peer *peer = zks__peers_find(&s->loop.peers, order->session);
+    if (order->kind == ORDER_STATS) {
+        get_stats(s, order->stats);
+        return 0;
+    }
+    if (zks__tree_session(s->service.tree, order->session) == NULL) {
+        return ZKS_ENOENT;
+    }
+    if (order->kind == ORDER_EXPIRE) {
+        zks__peers_end_session(&s->loop.peers, order->session);
+        return 0;
+    }
+    if (peer == NULL || peer->ended || peer->ending) {
+        return ZKS_EDISCONNECTED;
+    }
+    if (order->kind == ORDER_CUT) {
+        zks__peer_cut(peer);
+    } else {
+        peer->drop_reply = true;
+    }
+    return 0;
+}
+
+static bool take_orders(void *arg)
+{
+    struct zks_server *s = arg;
+    bool goes_on = true;
+    (void)pthread_mutex_lock(&s->lock);
+    while (s->orders != NULL) {
+        struct order *order = s->orders;
+        s->orders = order->next;
+        goes_on = goes_on && order->kind != ORDER_STOP;
+        order->rc = order->kind == ORDER_STOP ? 0 : carry_out(s, order);
+        order->next = s->carried_out;
+        s->carried_out = order;
+    }
+    (void)pthread_mutex_unlock(&s->lock);
+    return goes_on;
+}
+
+static void finish(struct order **orders, bool failed)
+{
+    while (*orders != NULL) {
+        struct order *order = *orders;
+        *orders = order->next;
+        if (failed && order->kind != ORDER_STOP) {
+            order->rc = ZKS_EDISCONNECTED;
+        }
+        order->done = true;
+    }
+}
+
+static void orders_done(void *arg)
+{
+    struct zks_server *s = arg;
+    (void)pthread_mutex_lock(&s->lock);
+    if (s->carried_out != NULL) {
+        finish(&s->carried_out, false);
+        (void)pthread_cond_broadcast(&s->changed);
+    }
+    (void)pthread_mutex_unlock(&s->lock);
+}
+
+static int give_order(struct zks_server *s, struct order *order)
+{
+    const uint64_t one = 1;
+    (void)pthread_mutex_lock(&s->lock);
+    if (!s->running) {
+        (void)pthread_mutex_unlock(&s->lock);
+        return order->kind == ORDER_STOP ? 0 : ZKS_EDISCONNECTED;
+    }
+    struct order **at = &s->orders;
+    while (*at != NULL) {
+        at = &(*at)->next;
+    }
+    *at = order;
+    (void)!write(s->loop.wake_fd, &one, sizeof one);
+    while (!order->done) {
+        (void)pthread_cond_wait(&s->changed, &s->lock);
+    }
+    (void)pthread_mutex_unlock(&s->lock);
+    return order->rc;
+}
+
+/* ---- The thread ---- */
+
+static void close_fds(struct zks__loop *loop)
+{
+    int *fds[] = {&loop->epoll_fd, &loop->listen_fd, &loop->wake_fd, &loop->owner_fd};
+    for (size_t i = 0; i < sizeof fds / sizeof fds[0]; i++) {
+        if (*fds[i] >= 0) {
+            (void)close(*fds[i]);
+        }
+        *fds[i] = -1;
+    }
+}
+
+static void *run(void *arg)
+{
+    struct zks_server *s = arg;
+    char why[ZKS__WHY_SIZE] = "";
+    enum zks__loop_end end = zks__loop_run(&s->loop, why);
+    if (end == ZKS__LOOP_FAILED) {
+        say(&s->options, ZKS_LOG_ERROR,
+            "the server stops, for it cannot keep what it would promise: %s", why);
+    } else {
+        say(&s->options, ZKS_LOG_INFO, "the server at %s ends%s", s->address,
+            end == ZKS__LOOP_IDLE ? ": nobody has needed it for long" : "");
+    }
+    zks__peers_close(&s->loop.peers);
+    zks__service_pause(&s->service);
+    (void)pthread_mutex_lock(&s->lock);
+    close_fds(&s->loop);
+    s->running = false;
+    s->outcome = end == ZKS__LOOP_FAILED ? ZKS_ESYSTEM : 0;
+    finish(&s->carried_out, true);
+    finish(&s->orders, true);
+    (void)pthread_cond_broadcast(&s->changed);
+    (void)pthread_mutex_unlock(&s->lock);
+    return NULL;
+}
+
+static int start_thread(struct zks_server *s)
+{
+    sigset_t all;
+    sigset_t before;
+    (void)sigfillset(&all);
+    (void)pthread_sigmask(SIG_SETMASK, &all, &before);
+    int rc = pthread_create(&s->thread, NULL, run, s);
+    (void)pthread_sigmask(SIG_SETMASK, &before, NULL);
+    if (rc != 0) {
+        say(&s->options, ZKS_LOG_ERROR, "no thread can be started: %s", strerror(rc));
+        return ZKS_ESYSTEM;
+    }
+    (void)pthread_setname_np(s->thread, "zksync-server");
+    s->has_thread = true;
+    return 0;
+}
+
+/* ---- Start and stop ---- */
+
+static void write_address(struct zks_server *s)
+{
+    char host[64] = "";
+    char port[8] = "";
+    (void)getnameinfo((struct sockaddr *)&s->at, s->at_len, host, sizeof host, port, sizeof port,
+                      NI_NUMERICHOST | NI_NUMERICSERV);
+    (void)snprintf(s->address, sizeof s->address, s->at.ss_family == AF_INET6 ? "[%s]:%s" : "%s:%s",
+                   host, port);
+}
+
+static int listen_error(struct zks_server *s, int error)
+{
+    say(&s->options, ZKS_LOG_ERROR, "%s cannot be listened at: %s", s->options.listen,
+        strerror(error));
+    switch (error) {
+    case EADDRINUSE:
+        return ZKS_EEXIST;
+    case EACCES:
+        return ZKS_EACCES;
+    case EADDRNOTAVAIL:
+        return ZKS_EINVAL;
+    default:
+        return ZKS_ESYSTEM;
+    }
+}
+
+static int service_error(struct zks_server *s, int error, const char *why)
+{
+    say(&s->options, ZKS_LOG_ERROR, "%s", why);
+    switch (error) {
+    case ZKS__J_INUSE:
+        return ZKS_EEXIST;
+    case ZKS__J_ACCESS:
+        return ZKS_EACCES;
+    case ZKS__J_NOMEM:
+        return ZKS_ENOMEM;
+    default:
+        return ZKS_ESYSTEM;
+    }
+}
+
+static int open_fds(struct zks_server *s)
+{
+    struct zks__loop *loop = &s->loop;
+    int fd = zks__loop_listen(&s->at, &s->at_len);
+    if (fd < 0) {
+        return listen_error(s, -fd);
+    }
+    loop->listen_fd = fd;
+    loop->owner_fd = s->options.only_user ? zks__owner_open() : -1;
+    loop->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
+    loop->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    struct epoll_event listens = {.events = EPOLLIN, .data = {.ptr = &loop->listen_fd}};
+    struct epoll_event wakes = {.events = EPOLLIN, .data = {.ptr = &loop->wake_fd}};
+    if (loop->epoll_fd < 0 || loop->wake_fd < 0 ||
+        epoll_ctl(loop->epoll_fd, EPOLL_CTL_ADD, loop->listen_fd, &listens) != 0 ||
+        epoll_ctl(loop->epoll_fd, EPOLL_CTL_ADD, loop->wake_fd, &wakes) != 0) {
+        say(&s->options, ZKS_LOG_ERROR, "the server cannot be started: %s", strerror(errno));
+        return ZKS_ESYSTEM;
+    }
+    return 0;
+}
+
+static void prepare_loop(struct zks_server *s)
+{
+    const zks_server_options *o = &s->options;
+    s->loop = (struct zks__loop){.service = &s->service,
+                                 .peers = {.secret = o->secret,
+                                           .max_frame = o->max_frame,
+                                           .max_outstanding = o->max_outstanding,
+                                           .max_unread = o->max_unread,
+                                           .log = log_of_peers,
+                                           .arg = s},
+                                 .max_connections = o->max_connections,
+                                 .idle_ms = o->idle_ms,
+                                 .only_user = o->only_user,
+                                 .owner_fd = -1,
+                                 .epoll_fd = -1,
+                                 .listen_fd = -1,
+                                 .wake_fd = -1,
+                                 .orders = take_orders,
+                                 .done = orders_done,
+                                 .arg = s};
+}
+
+static int open_service(struct zks_server *s, bool first)
+{
+    const zks_server_options *o = &s->options;
+    const struct zks__service_options options = {
+        .folder = o->folder,
+        .compact_bytes = COMPACT_BYTES,
+        .tick_ms = o->tick_ms,
+        .min_session_timeout_ms = o->min_session_timeout_ms,
+        .max_session_timeout_ms = o->max_session_timeout_ms,
+        .reap_ms = o->reap_ms,
+        .limits = {o->max_znodes, o->max_bytes, o->max_watches, o->max_sessions},
+        .tell = tell,
+        .log = log_of_service,
+        .arg = s};
+    char why[ZKS__WHY_SIZE] = "";
+    uint64_t now_ms = zks__loop_clock_ms();
+    int rc = first ? zks__service_open(&s->service, &options, now_ms, why)
+                   : zks__service_resume(&s->service, now_ms, why);
+    return rc == 0 ? 0 : service_error(s, rc, why);
+}
+
+/* The socket comes first, so that who connects meanwhile waits. */
+static int start(struct zks_server *s, bool first)
+{
+    prepare_loop(s);
+    int rc = open_fds(s);
+    if (rc == 0) {
+        rc = open_service(s, first);
+    }
+    if (rc == 0 && !zks__peers_init(&s->loop.peers, &s->service)) {
+        rc = ZKS_ENOMEM;
+    }
+    if (rc == 0) {
+        write_address(s);
+        s->running = true;
+        rc = start_thread(s);
+        s->running = rc == 0;
+        if (rc != 0) {
+            zks__peers_close(&s->loop.peers);
+        }
+    }
+    if (rc != 0) {
+        close_fds(&s->loop);
+        if (first) {
+            zks__service_close(&s->service);
+        } else {
+            zks__service_pause(&s->service);
+        }
+    }
+    return rc;
+}
+
+int zks_server_open(const zks_server_options *options, zks_server **server)
+{
+    struct zks_server *s = server != NULL ? calloc(1, sizeof *s) : NULL;
+    if (s == NULL) {
+        return server != NULL ? ZKS_ENOMEM : ZKS_EINVAL;
+    }
+    (void)pthread_mutex_init(&s->control, NULL);
+    (void)pthread_mutex_init(&s->lock, NULL);
+    pthread_condattr_t clock;
+    (void)pthread_condattr_init(&clock);
+    (void)pthread_condattr_setclock(&clock, CLOCK_MONOTONIC);
+    (void)pthread_cond_init(&s->changed, &clock);
+    (void)pthread_condattr_destroy(&clock);
+    int rc = take_options(s, options);
+    if (rc == 0) {
+        rc = start(s, true);
+    }
+    if (rc != 0) {
+        free_server(s);
+        return rc;
+    }
+    say(&s->options, ZKS_LOG_INFO, "serving on %s", s->address);
+    *server = s;
+    return 0;
+}
+
+/* With `control` held. */
+static void stop(struct zks_server *s)
+{
+    struct order order = {.kind = ORDER_STOP};
+    (void)give_order(s, &order);
+    if (s->has_thread) {
+        (void)pthread_join(s->thread, NULL);
+        s->has_thread = false;
+    }
+}
+
+void zks_server_stop(zks_server *server)
+{
+    (void)pthread_mutex_lock(&server->control);
+    stop(server);
+    (void)pthread_mutex_unlock(&server->control);
+}
+
+int zks_server_start(zks_server *server)
+{
+    int rc = 0;
+    (void)pthread_mutex_lock(&server->control);
+    (void)pthread_mutex_lock(&server->lock);
+    bool running = server->running;
+    (void)pthread_mutex_unlock(&server->lock);
+    if (!running) {
+        stop(server);
+        rc = start(server, false);
+    }
+    (void)pthread_mutex_unlock(&server->control);
+    return rc;
+}
+
+void zks_server_close(zks_server *server)
+{
+    if (server != NULL) {
+        zks_server_stop(server);
+        zks__service_close(&server->service);
+        free_server(server);
+    }
+}
+
+const char *zks_server_address(const zks_server *server)
+{
+    return server->address;
+}
+
+int zks_server_wait(zks_server *server, int64_t timeout_ms)
+{
+    struct timespec until;
+    int rc = 0;
+    (void)clock_gettime(CLOCK_MONOTONIC, &until);
+    if (timeout_ms != ZKS_FOREVER) {
+        int64_t ns = until.tv_nsec + timeout_ms % 1000 * 1000000;
+        until.tv_sec += timeout_ms / 1000 + ns / 1000000000;
+        until.tv_nsec = ns % 1000000000;
+    }
+    (void)pthread_mutex_lock(&server->lock);
+    while (server->running && rc == 0) {
+        rc = timeout_ms == ZKS_FOREVER
+                 ? pthread_cond_wait(&server->changed, &server->lock)
+                 : pthread_cond_timedwait(&server->changed, &server->lock, &until);
+    }
+    rc = server->running ? ZKS_ETIMEDOUT : server->outcome;
+    (void)pthread_mutex_unlock(&server->lock);
+    return rc;
+}
+
+static int order_of_session(zks_server *server, enum order_kind kind, int64_t session)
+{
+    struct order order = {.kind = kind, .session = session};
+    return give_order(server, &order);
+}
+
+int zks_server_expire_session(zks_server *server, int64_t session)
+{
+    return order_of_session(server, ORDER_EXPIRE, session);
+}
+
+int zks_server_cut(zks_server *server, int64_t session)
+{
+    return order_of_session(server, ORDER_CUT, session);
+}
+
+int zks_server_drop_reply(zks_server *server, int64_t session)
+{
+    return order_of_session(server, ORDER_DROP_REPLY, session);
+}
+
+int zks_server_get_stats(zks_server *server, struct zks_server_stats *stats)
+{
+    struct order order = {.kind = ORDER_STATS, .stats = stats};
+    return give_order(server, &order);
+}

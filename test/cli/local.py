@@ -1,0 +1,102 @@
+"""A user's folder for the local server, of a test's own."""
+
+import contextlib
+import os
+import shutil
+import signal
+import stat
+import tempfile
+
+from harness import Case, descendants, stat_of
+
+
+def command_line(pid):
+    with contextlib.suppress(OSError), open(f"/proc/{pid}/cmdline", "rb") as file:
+        return file.read().split(b"\0")[:-1]
+    return []
+
+
+def servers_below(pid):
+    """The processes below one that serve, without those that wait for such to be ready."""
+    return [p for p in descendants(pid) if command_line(p)[1:2] == [b"serve"]
+            and not [c for c in descendants(p) if command_line(c)[1:2] == [b"serve"]]]
+
+
+class Local(Case):
+    """A test with a user's folder of its own."""
+
+    def setUp(self):
+        super().setUp()
+        self.home = tempfile.mkdtemp(prefix="zksync-test-")
+        self.addCleanup(self.end_servers)
+        self.state = os.path.join(self.home, "state", "zksync")
+
+    def end_servers(self):
+        for run in self.runs:
+            run.close()
+        for pid in servers_below(os.getpid()):
+            with contextlib.suppress(OSError):
+                os.kill(pid, signal.SIGKILL)
+        shutil.rmtree(self.home, ignore_errors=True)
+
+    def local(self, **variables):
+        """The environment of a user who has named no servers."""
+        given = {"ZKSYNC_SERVERS": None, "HOME": self.home,
+                 "XDG_STATE_HOME": os.path.join(self.home, "state")}
+        given.update(variables)
+        return self.environment(**given)
+
+    def use(self, *words, **variables):
+        return self.zksync(*words, env=self.local(**variables))
+
+    def file(self, name):
+        return os.path.join(self.state, name)
+
+    def record(self):
+        with open(self.file("server.lock"), encoding="ascii") as file:
+            return dict(line.split(" ", 1) for line in file.read().splitlines())
+
+    def server(self):
+        return int(self.record()["pid"])
+
+    def status(self):
+        result = self.use("serve", "--status", "--json")
+        self.assertEqual(result.code, 0 if result.json()["running"] else 1, result.err)
+        return result.json()
+
+    def serve(self, *words, **variables):
+        run = self.start("serve", *words, env=self.local(**variables))
+        run.await_out("zksync: serving on ")
+        return run, run.out.split()[-1]
+
+    def kill_server(self):
+        pid = self.server()
+        os.kill(pid, signal.SIGKILL)
+        os.waitpid(pid, 0)  # Its first thread alone looks dead before all of it has gone.
+
+    def mode(self, name):
+        return stat.S_IMODE(os.stat(self.file(name)).st_mode)
+
+    def private(self, name, text):
+        path = os.path.join(self.home, name)
+        with open(path, "w", encoding="ascii") as file:
+            os.fchmod(file.fileno(), 0o600)
+            file.write(text + "\n")
+        return path
+
+    def let_go(self, pid, pipe):
+        """It has nothing of whoever has started it."""
+        self.assertEqual(os.read(pipe, 1), b"")
+        self.assertEqual(os.readlink(f"/proc/{pid}/cwd"), "/")
+        self.assertEqual(os.getsid(pid), pid)
+        self.assertEqual(stat_of(pid)[1], pid)
+        named = [os.readlink(f"/proc/{pid}/fd/{fd}") for fd in os.listdir(f"/proc/{pid}/fd")]
+        self.assertEqual([name for name in named if name.startswith("pipe:")], [])
+        with open(f"/proc/{pid}/status", encoding="ascii") as file:
+            masks = {line.split()[0]: int(line.split()[1], 16) for line in file if line.startswith("Sig")
+                     and "Q" not in line}
+        ending = sum(1 << (n - 1) for n in (signal.SIGHUP, signal.SIGINT, signal.SIGTERM))
+        self.assertEqual(masks["SigBlk:"], ending)
+        internal = 3 << 31  # The C library's own, which it does not let anybody change.
+        self.assertEqual(masks["SigIgn:"] & ~internal,
+                         1 << (signal.SIGPIPE - 1) | 1 << (signal.SIGXFSZ - 1))

@@ -1,0 +1,440 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The server as a program's own tests have it: inside the process, stopped and started, and with what
+ * can befall its clients brought about at will. */
+#include <netinet/in.h>
+#include <signal.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "serving.h"
+
+static const char path[] = "/jobs/nightly";
+
+/* ---- What befalls clients ---- */
+
+static void locks(void **state)
+{
+    struct serving s;
+    struct party a;
+    struct party b;
+    (void)state;
+    serving_open(&s, false);
+    party_open(&a, serving_address(&s), 0, path);
+    party_open(&b, serving_address(&s), 0, path);
+    party_write(&a);
+    it_equal(zks_rwlock_wrlock(b.lock, 0), ZKS_EBUSY);
+    party_start(&b, ZKS_RWLOCK_WRITE);
+    party_await_waiting(&b);
+    party_unlock(&a);
+    party_granted(&b, ZKS_RWLOCK_WRITE);
+    party_unlock(&b);
+    two_close(&a, &b);
+    serving_close(&s);
+}
+
+static void an_expired_session_has_lost(void **state)
+{
+    struct serving s;
+    struct party a;
+    struct party b;
+    (void)state;
+    serving_open(&s, false);
+    party_open(&a, serving_address(&s), 60000, path);
+    party_open(&b, serving_address(&s), 60000, path);
+    party_write(&a);
+    party_start(&b, ZKS_RWLOCK_WRITE);
+    party_await_waiting(&b);
+    it_ok(zks_server_expire_session(s.server, zks_client_session_id(a.client)));
+    party_granted(&b, ZKS_RWLOCK_WRITE);
+    it_await(atomic_load(&a.lost) == 1);
+    it_equal(zks_rwlock_unlock(a.lock, IT_LIMIT_MS), ZKS_ELOST);
+    it_equal(zks_server_expire_session(s.server, 1), ZKS_ENOENT);
+    two_close(&a, &b);
+    serving_close(&s);
+}
+
+static void a_cut_connection_keeps_its_lock(void **state)
+{
+    struct serving s;
+    struct party a;
+    (void)state;
+    serving_open(&s, false);
+    party_open(&a, serving_address(&s), 60000, path);
+    party_write(&a);
+    int64_t session = zks_client_session_id(a.client);
+    size_t from = it_states_count(&a.states);
+    it_ok(zks_server_cut(s.server, session));
+    (void)it_states_await(&a.states, from, ZKS_CLIENT_RECONNECTED);
+    assert_true(zks_client_session_id(a.client) == session);
+    assert_int_equal(atomic_load(&a.lost), 0);
+    party_unlock(&a);
+    party_close(&a);
+    serving_close(&s);
+}
+
+/* The create is carried out, and its answer lost: the lock is granted once, with one znode. */
+static void a_dropped_reply_leaves_one_znode(void **state)
+{
+    struct serving s;
+    struct party a;
+    (void)state;
+    serving_open(&s, false);
+    party_open(&a, serving_address(&s), 60000, path);
+    party_write(&a);
+    party_unlock(&a);
+    for (int round = 0; round < 20; round++) {
+        it_ok(zks_server_drop_reply(s.server, zks_client_session_id(a.client)));
+        party_write(&a);
+        it_await(serving_stats(&s).ephemerals == 1);
+        party_unlock(&a);
+        it_await(serving_stats(&s).ephemerals == 0);
+    }
+    party_close(&a);
+    serving_close(&s);
+}
+
+/* ---- Stop and start ---- */
+
+static void start_again(bool on_disk)
+{
+    struct serving s;
+    struct party a;
+    struct party b;
+    char address[80];
+    serving_open(&s, on_disk);
+    (void)snprintf(address, sizeof address, "%s", serving_address(&s));
+    party_open(&a, address, 60000, path);
+    party_open(&b, address, 60000, path);
+    party_write(&a);
+    uint64_t token = zks_rwlock_token(a.lock);
+    for (int round = 0; round < 3; round++) {
+        int64_t session = zks_client_session_id(a.client);
+        size_t from = it_states_count(&a.states);
+        struct zks_server_stats stats = serving_stats(&s);
+        zks_server_stop(s.server);
+        zks_server_stop(s.server);
+        it_equal(zks_server_get_stats(s.server, &stats), ZKS_EDISCONNECTED);
+        it_equal(zks_server_cut(s.server, session), ZKS_EDISCONNECTED);
+        it_ok(zks_server_wait(s.server, 0));
+        (void)it_states_await(&a.states, from, ZKS_CLIENT_SUSPENDED);
+        it_ok(zks_server_start(s.server));
+        it_ok(zks_server_start(s.server));
+        assert_string_equal(serving_address(&s), address);
+        (void)it_states_await(&a.states, from, ZKS_CLIENT_RECONNECTED);
+        assert_true(zks_client_session_id(a.client) == session);
+        assert_int_equal(serving_stats(&s).ephemerals, 1);
+        assert_true(serving_stats(&s).zxid >= stats.zxid);
+    }
+    assert_int_equal(atomic_load(&a.lost), 0);
+    party_unlock(&a);
+    party_write(&b);
+    assert_true(zks_rwlock_token(b.lock) > token);
+    two_close(&a, &b);
+    serving_close(&s);
+}
+
+static void started_again_in_memory(void **state)
+{
+    (void)state;
+    start_again(false);
+}
+
+static void started_again_from_disk(void **state)
+{
+    (void)state;
+    start_again(true);
+}
+
+static void opened_again_from_disk(void **state)
+{
+    struct serving s;
+    struct serving other;
+    struct party a;
+    (void)state;
+    const zks_server_options options = serving_options(&s, true);
+    serving_open_with(&s, &options);
+    zks_client *client = it_open(serving_address(&s), 60000);
+    zks_barrier *barrier = it_barrier(client, "/maintenance");
+    it_ok(zks_barrier_set(barrier, IT_LIMIT_MS));
+    /* The folder is this server's. */
+    zks_server_options theirs = serving_options(&other, false);
+    theirs.folder = s.folder;
+    it_equal(zks_server_open(&theirs, &other.server), ZKS_EEXIST);
+    assert_true(serving_said(&other, s.folder));
+    serving_close(&other);
+    zks_barrier_free(barrier);
+    it_ok(zks_client_close(client));
+    zks_server_close(s.server);
+    serving_open_with(&s, &options);
+    client = it_open(serving_address(&s), 60000);
+    barrier = it_barrier(client, "/maintenance");
+    it_equal(zks_barrier_wait(barrier, 0), ZKS_EBUSY);
+    it_ok(zks_barrier_unset(barrier, IT_LIMIT_MS));
+    zks_barrier_free(barrier);
+    it_ok(zks_client_close(client));
+    party_open(&a, serving_address(&s), 0, path);
+    party_write(&a);
+    party_close(&a);
+    serving_close(&s);
+}
+
+static void idle(void **state)
+{
+    struct serving s;
+    (void)state;
+    zks_server_options options = serving_options(&s, false);
+    options.idle_ms = 300;
+    serving_open_with(&s, &options);
+    zks_client *client = it_open(serving_address(&s), 0);
+    it_equal(zks_server_wait(s.server, 1000), ZKS_ETIMEDOUT);
+    it_ok(zks_client_close(client));
+    it_ok(zks_server_wait(s.server, IT_LIMIT_MS));
+    assert_true(serving_said(&s, "nobody has needed it"));
+    it_ok(zks_server_start(s.server));
+    client = it_open(serving_address(&s), 0);
+    it_ok(zks_client_close(client));
+    serving_close(&s);
+}
+
+/* What the disk did not take is told to nobody, and the server stops. */
+static void a_full_disk(void **state)
+{
+    struct serving s;
+    struct rlimit before;
+    (void)state;
+    serving_open(&s, true);
+    zks_client *client = it_open(serving_address(&s), 2000);
+    zks_barrier *barrier = it_barrier(client, "/full");
+    (void)signal(SIGXFSZ, SIG_IGN);
+    assert_int_equal(getrlimit(RLIMIT_FSIZE, &before), 0);
+    const struct rlimit none = {0, before.rlim_max};
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &none), 0);
+    it_equal(zks_barrier_set(barrier, 3000), ZKS_ETIMEDOUT);
+    it_equal(zks_server_wait(s.server, IT_LIMIT_MS), ZKS_ESYSTEM);
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &before), 0);
+    assert_true(serving_said(&s, "the server stops"));
+    it_ok(zks_server_start(s.server));
+    it_equal(zks_barrier_wait(barrier, IT_LIMIT_MS), 0);
+    zks_barrier_free(barrier);
+    it_ok(zks_client_close(client));
+    serving_close(&s);
+}
+
+/* ---- The secret ---- */
+
+static int open_with(const struct serving *s, const char *scheme, const char *auth,
+                     zks_client **client)
+{
+    zks_client_options options = it_options(serving_address(s), 0);
+    options.auth_scheme = scheme;
+    options.auth = auth;
+    options.connect_timeout_ms = IT_LIMIT_MS;
+    return zks_client_open(&options, client);
+}
+
+static void the_secret(void **state)
+{
+    struct serving s;
+    zks_client *client = NULL;
+    (void)state;
+    zks_server_options options = serving_options(&s, false);
+    options.secret = "open sesame";
+    serving_open_with(&s, &options);
+    it_equal(open_with(&s, "zksync", "open says me", &client), ZKS_EAUTH);
+    it_equal(open_with(&s, "zksync", "open sesame!", &client), ZKS_EAUTH);
+    it_equal(open_with(&s, "zksync", "o", &client), ZKS_EAUTH);
+    assert_true(serving_said(&s, "were refused"));
+    it_ok(open_with(&s, "digest", "user:password", &client));
+    zks_rwlock *lock = it_rwlock(client, path);
+    it_equal(zks_rwlock_wrlock(lock, IT_LIMIT_MS), ZKS_EAUTH);
+    zks_rwlock_free(lock);
+    it_ok(zks_client_close(client));
+    assert_int_equal(serving_stats(&s).znodes, 4);
+    it_ok(open_with(&s, "zksync", "open sesame", &client));
+    lock = it_rwlock(client, path);
+    it_ok(zks_rwlock_wrlock(lock, IT_LIMIT_MS));
+    zks_rwlock_free(lock);
+    it_ok(zks_client_close(client));
+    it_await(serving_stats(&s).sessions == 0);
+    serving_close(&s);
+}
+
+/* What a process of another user hears of the server: 0 nothing, 1 that it serves, 2 for no connection. */
+static int ask_as_other(const struct serving *s)
+{
+    struct sockaddr_in at = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    char answer[4];
+    at.sin_port = htons((uint16_t)atoi(strchr(serving_address(s), ':') + 1));
+    bool other = setuid(65534) == 0;
+    int fd = socket(AF_INET, SOCK_STREAM, 0);
+    if (!other || connect(fd, (struct sockaddr *)&at, sizeof at) != 0) {
+        return 2;
+    }
+    (void)send(fd, "ruok", 4, MSG_NOSIGNAL);
+    return recv(fd, answer, 4, MSG_WAITALL) == 4;
+}
+
+static int status_of_other(const struct serving *s)
+{
+    int status = 0;
+    pid_t pid = fork();
+    if (pid == 0) {
+        _exit(ask_as_other(s));
+    }
+    assert_true(pid > 0);
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+}
+
+static void another_user(void **state)
+{
+    struct serving s;
+    (void)state;
+    if (geteuid() != 0) {
+        (void)puts("# SKIP only root can be another user");
+        skip();
+    }
+    zks_server_options options = serving_options(&s, false);
+    serving_open_with(&s, &options);
+    assert_int_equal(status_of_other(&s), 1);
+    serving_close(&s);
+    options = serving_options(&s, false);
+    options.only_user = true;
+    serving_open_with(&s, &options);
+    zks_client *client = it_open(serving_address(&s), 0);
+    assert_int_equal(status_of_other(&s), 0);
+    assert_true(serving_said(&s, "another user's process"));
+    it_ok(zks_client_close(client));
+    serving_close(&s);
+}
+
+/* ---- Options ---- */
+
+static void refused_options(void **state)
+{
+    static const char *const addresses[] = {"nowhere",   "127.0.0.1:",  "127.0.0.1:65536",
+                                            ":1",        "127.0.0.1:x", "300.0.0.1:1",
+                                            "0.0.0.0:0", "[::]:0"};
+    struct serving s;
+    (void)state;
+    for (size_t i = 0; i < sizeof addresses / sizeof addresses[0]; i++) {
+        zks_server_options options = serving_options(&s, false);
+        options.listen = addresses[i];
+        it_equal(zks_server_open(&options, &s.server), ZKS_EINVAL);
+        assert_null(s.server);
+        assert_true(serving_said(&s, addresses[i]));
+        serving_close(&s);
+    }
+    zks_server_options options = serving_options(&s, false);
+    options.folder = "/proc/none/such";
+    assert_true(zks_server_open(&options, &s.server) != 0);
+    assert_true(serving_said(&s, "/proc/none/such"));
+    options.folder = NULL;
+    options.secret = "";
+    it_equal(zks_server_open(&options, &s.server), ZKS_EINVAL);
+    options.secret = NULL;
+    options.min_session_timeout_ms = 2000;
+    options.max_session_timeout_ms = 1000;
+    it_equal(zks_server_open(&options, &s.server), ZKS_EINVAL);
+    serving_close(&s);
+    zks_server_close(NULL);
+    it_equal(zks_server_open(NULL, NULL), ZKS_EINVAL);
+}
+
+static void an_address_in_use(void **state)
+{
+    struct serving s;
+    struct serving other;
+    (void)state;
+    serving_open(&s, false);
+    zks_server_options options = serving_options(&other, false);
+    options.listen = serving_address(&s);
+    it_equal(zks_server_open(&options, &other.server), ZKS_EEXIST);
+    assert_true(serving_said(&other, serving_address(&s)));
+    serving_close(&other);
+    serving_close(&s);
+}
+
+static void remote_when_allowed(void **state)
+{
+    struct serving s;
+    (void)state;
+    zks_server_options options = serving_options(&s, false);
+    options.listen = "0.0.0.0:0";
+    options.allow_remote = true;
+    options.secret = "between us";
+    serving_open_with(&s, &options);
+    serving_close(&s);
+}
+
+static void over_ipv6(void **state)
+{
+    struct serving s;
+    struct sockaddr_in6 at = {.sin6_family = AF_INET6, .sin6_addr = IN6ADDR_LOOPBACK_INIT};
+    char answer[5] = "";
+    (void)state;
+    zks_server_options options = serving_options(&s, false);
+    options.listen = "[::1]:0";
+    if (zks_server_open(&options, &s.server) != 0) {
+        (void)puts("# SKIP there is no IPv6 on this machine");
+        serving_close(&s);
+        skip();
+    }
+    assert_memory_equal(serving_address(&s), "[::1]:", 6);
+    at.sin6_port = htons((uint16_t)atoi(serving_address(&s) + 6));
+    int fd = socket(AF_INET6, SOCK_STREAM, 0);
+    assert_int_equal(connect(fd, (struct sockaddr *)&at, sizeof at), 0);
+    assert_int_equal(write(fd, "ruok", 4), 4);
+    assert_int_equal(recv(fd, answer, 4, MSG_WAITALL), 4);
+    assert_string_equal(answer, "imok");
+    (void)close(fd);
+    serving_close(&s);
+}
+
+static void nothing_is_left(void **state)
+{
+    struct serving s;
+    (void)state;
+    serving_open(&s, true);
+    serving_close(&s);
+    size_t descriptors = it_descriptors();
+    size_t threads = it_threads();
+    for (int i = 0; i < 20; i++) {
+        serving_open(&s, i % 2 == 0);
+        zks_client *client = it_open(serving_address(&s), 0);
+        if (i % 4 < 2) {
+            it_ok(zks_client_close(client));
+            client = NULL;
+        }
+        serving_close(&s);
+        (void)zks_client_close(client);
+    }
+    assert_int_equal(it_descriptors(), descriptors);
+    assert_int_equal(it_threads(), threads);
+}
+
+int main(int argc, char **argv)
+{
+    const struct CMUnitTest tests[] = {
+        serving_test(locks),
+        serving_test(an_expired_session_has_lost),
+        serving_test(a_cut_connection_keeps_its_lock),
+        serving_test(a_dropped_reply_leaves_one_znode),
+        serving_test(started_again_in_memory),
+        serving_test(started_again_from_disk),
+        serving_test(opened_again_from_disk),
+        serving_test(idle),
+        serving_test(a_full_disk),
+        serving_test(the_secret),
+        serving_test(another_user),
+        serving_test(refused_options),
+        serving_test(an_address_in_use),
+        serving_test(remote_when_allowed),
+        serving_test(over_ipv6),
+        serving_test(nothing_is_left),
+    };
+    it_begin(argc, argv);
+    return cmocka_run_group_tests_name("api", tests, NULL, NULL);
+}

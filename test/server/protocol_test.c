@@ -1,0 +1,312 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What the comparison with real servers (integration_tree_server) does not see: how connections begin and
+ * end, what comes before what, and the four-letter words. */
+#include <arpa/inet.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "serving.h"
+#include "wire.h"
+
+enum { ADD_WATCH = 106, WHO_AM_I = 107, GREETING = 36, READ_ONLY = 1 };
+
+/* ---- Connections by hand ---- */
+
+static int dial(const struct serving *s)
+{
+    struct sockaddr_in at = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    at.sin_port = htons((uint16_t)atoi(strchr(serving_address(s), ':') + 1));
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    assert_true(fd >= 0);
+    assert_int_equal(connect(fd, (struct sockaddr *)&at, sizeof at), 0);
+    return fd;
+}
+
+/* Everything up to the end of the connection, or as much as there is room for. */
+static size_t hear(int fd, void *to, size_t size)
+{
+    ssize_t n = recv(fd, to, size, MSG_WAITALL);
+    return n > 0 ? (size_t)n : 0;
+}
+
+static void put_number(unsigned char **at, uint64_t value, size_t len)
+{
+    for (size_t i = 0; i < len; i++) {
+        *(*at)++ = (unsigned char)(value >> (8 * (len - 1 - i)));
+    }
+}
+
+/* The first frame of a client; an old one knows nothing of the byte at its end. */
+static void greet(int fd, int64_t seen, const struct wire_session *session, bool old)
+{
+    unsigned char frame[64];
+    unsigned char *at = frame;
+    put_number(&at, 44 + !old, 4);
+    put_number(&at, 0, 4);
+    put_number(&at, (uint64_t)seen, 8);
+    put_number(&at, 10000, 4);
+    put_number(&at, (uint64_t)session->id, 8);
+    put_number(&at, sizeof session->password, 4);
+    memcpy(at, session->password, sizeof session->password);
+    at += sizeof session->password;
+    if (!old) {
+        put_number(&at, 0, READ_ONLY);
+    }
+    assert_int_equal(send(fd, frame, (size_t)(at - frame), MSG_NOSIGNAL), at - frame);
+}
+
+static void greeting_fits(bool old)
+{
+    static const struct wire_session none;
+    struct serving s;
+    unsigned char answer[4 + GREETING + READ_ONLY];
+    size_t len = GREETING + (old ? 0 : READ_ONLY);
+    serving_open(&s, false);
+    int fd = dial(&s);
+    greet(fd, 0, &none, old);
+    assert_int_equal(hear(fd, answer, 4 + len), 4 + len);
+    assert_int_equal(answer[3], len);
+    assert_int_equal(answer[8] << 24 | answer[9] << 16 | answer[10] << 8 | answer[11], 10000);
+    assert_int_equal(answer[23], 16);
+    assert_int_equal(send(fd, "\0\0\0\x08\xff\xff\xff\xfe\0\0\0\x0b", 12, MSG_NOSIGNAL), 12);
+    /* Nothing stands between the greeting and the answer to a ping. */
+    assert_int_equal(hear(fd, answer, 20), 20);
+    assert_memory_equal(answer, "\0\0\0\x10\xff\xff\xff\xfe", 8);
+    (void)close(fd);
+    serving_close(&s);
+}
+
+static void an_old_client(void **state)
+{
+    (void)state;
+    greeting_fits(true);
+}
+
+static void a_client_of_today(void **state)
+{
+    (void)state;
+    greeting_fits(false);
+}
+
+/* The answer to what is no session any more: a timeout and a number of 0, and the end. */
+static void is_refused(const struct serving *s, const struct wire_session *session)
+{
+    static const unsigned char zeros[GREETING];
+    unsigned char answer[4 + GREETING + READ_ONLY + 1];
+    int fd = dial(s);
+    greet(fd, 0, session, false);
+    assert_int_equal(hear(fd, answer, sizeof answer), sizeof answer - 1);
+    assert_memory_equal(answer + 4, zeros, 16);
+    (void)close(fd);
+}
+
+static struct wire *open_wire(const struct serving *s, struct wire_session *session)
+{
+    *session = (struct wire_session){.timeout_ms = 60000};
+    struct wire *w = wire_open(serving_address(s), session);
+    assert_non_null(w);
+    return w;
+}
+
+static void ask(struct wire *w, struct wire_frame *frame)
+{
+    wire_finish(w);
+    wire_send(w);
+    wire_next(w, frame);
+}
+
+static void sessions_are_taken_up_by_their_password(void **state)
+{
+    struct serving s;
+    struct wire_session session;
+    struct wire_session wrong;
+    struct wire_frame frame;
+    (void)state;
+    serving_open(&s, false);
+    struct wire *first = open_wire(&s, &session);
+    wrong = session;
+    wrong.password[7] ^= 1;
+    is_refused(&s, &wrong);
+    wrong = session;
+    wrong.id++;
+    is_refused(&s, &wrong);
+    /* Nobody was disturbed by those. */
+    wire_begin(first, 1, WIRE_EXISTS);
+    wire_put_text(first, "/");
+    wire_put_bool(first, false);
+    ask(first, &frame);
+    assert_int_equal(frame.err, 0);
+    struct wire_session again = session;
+    struct wire *second = wire_open(serving_address(&s), &again);
+    assert_non_null(second);
+    assert_true(again.id == session.id);
+    assert_true(wire_ended(first));
+    wire_begin(second, 1, WIRE_CLOSE_SESSION);
+    ask(second, &frame);
+    assert_true(wire_ended(second));
+    is_refused(&s, &session);
+    wire_drop(first);
+    wire_drop(second);
+    serving_close(&s);
+}
+
+static void who_has_seen_more_is_turned_away(void **state)
+{
+    static const struct wire_session none;
+    struct serving s;
+    unsigned char answer[4];
+    (void)state;
+    serving_open(&s, false);
+    int fd = dial(&s);
+    greet(fd, INT64_C(1) << 40, &none, false);
+    assert_int_equal(hear(fd, answer, sizeof answer), 0);
+    (void)close(fd);
+    assert_true(serving_said(&s, "it has seen what this server does not have"));
+    serving_close(&s);
+}
+
+/* ---- Order ---- */
+
+static void put_create(struct wire *w, int32_t xid, const char *path, int32_t flags)
+{
+    wire_begin(w, xid, WIRE_CREATE);
+    wire_put_text(w, path);
+    wire_put_buffer(w, "", 0);
+    wire_put_int(w, 1);
+    wire_put_int(w, 31);
+    wire_put_text(w, "world");
+    wire_put_text(w, "anyone");
+    wire_put_int(w, flags);
+}
+
+static void is_event(struct wire *w, int32_t type, const char *path)
+{
+    struct wire_frame frame;
+    struct wire_event event;
+    wire_next(w, &frame);
+    assert_int_equal(frame.xid, WIRE_XID_EVENT);
+    assert_true(frame.zxid == -1);
+    wire_get_event(&frame.body, &event);
+    assert_int_equal(event.type, type);
+    assert_int_equal(event.state, 3);
+    assert_int_equal(event.path.len, strlen(path));
+    assert_memory_equal(event.path.at, path, event.path.len);
+}
+
+static void is_answer(struct wire *w, int32_t xid, int64_t *zxid, int more)
+{
+    struct wire_frame frame;
+    wire_next(w, &frame);
+    assert_int_equal(frame.xid, xid);
+    assert_int_equal(frame.err, 0);
+    if (*zxid != 0) {
+        assert_true(frame.zxid == *zxid + more);
+    }
+    *zxid = frame.zxid;
+}
+
+/* A persistent recursive watch of the writer's own: each event comes before the answer to the write. */
+static void events_come_before_answers(void **state)
+{
+    struct serving s;
+    struct wire_session session;
+    int64_t zxid = 0;
+    (void)state;
+    serving_open(&s, false);
+    struct wire *w = open_wire(&s, &session);
+    wire_begin(w, 1, (enum wire_opcode)ADD_WATCH);
+    wire_put_text(w, "/");
+    wire_put_int(w, 1);
+    wire_finish(w);
+    put_create(w, 2, "/a", 0);
+    wire_finish(w);
+    put_create(w, 3, "/a/b", 1);
+    wire_finish(w);
+    wire_begin(w, 4, WIRE_CLOSE_SESSION);
+    wire_finish(w);
+    wire_send(w);
+    is_answer(w, 1, &zxid, 0);
+    is_event(w, 1, "/a");
+    is_answer(w, 2, &zxid, 1);
+    is_event(w, 1, "/a/b");
+    is_answer(w, 3, &zxid, 1);
+    is_event(w, 2, "/a/b");
+    is_answer(w, 4, &zxid, 1);
+    assert_true(wire_ended(w));
+    wire_drop(w);
+    serving_close(&s);
+}
+
+static void who_am_i(void **state)
+{
+    static const char *const all[] = {"ip", "127.0.0.1", "digest", "alice"};
+    struct serving s;
+    struct wire_session session;
+    struct wire_frame frame;
+    (void)state;
+    serving_open(&s, false);
+    struct wire *w = open_wire(&s, &session);
+    wire_auth(w, "digest", "alice:secret");
+    wire_auth(w, "digest", "alice:secret");
+    wire_begin(w, 1, (enum wire_opcode)WHO_AM_I);
+    ask(w, &frame);
+    assert_int_equal(wire_get_count(&frame.body, 8), 2);
+    for (size_t i = 0; i < 4; i++) {
+        struct wire_bytes b = wire_get_bytes(&frame.body);
+        assert_int_equal(b.len, strlen(all[i]));
+        assert_memory_equal(b.at, all[i], b.len);
+    }
+    wire_get_end(&frame.body);
+    wire_drop(w);
+    serving_close(&s);
+}
+
+/* ---- Words ---- */
+
+static void has(const struct serving *s, const char *word, const char *text)
+{
+    char answer[4096];
+    int fd = dial(s);
+    assert_int_equal(send(fd, word, 4, MSG_NOSIGNAL), 4);
+    size_t len = hear(fd, answer, sizeof answer - 1);
+    answer[len] = '\0';
+    if (strstr(answer, text) == NULL) {
+        ens_fail("%s says %s, without %s", word, answer, text);
+    }
+    (void)close(fd);
+}
+
+static void four_letter_words(void **state)
+{
+    struct serving s;
+    struct wire_session session;
+    (void)state;
+    serving_open(&s, true);
+    struct wire *w = open_wire(&s, &session);
+    has(&s, "ruok", "imok");
+    has(&s, "isro", "rw");
+    has(&s, "srvr", "Mode: standalone\nNode count: 4\n");
+    has(&s, "stat", "Clients:\n /127.0.0.1:");
+    has(&s, "mntr", "zk_znode_count\t4\n");
+    has(&s, "mntr", "zk_num_alive_connections\t2\n");
+    has(&s, "conf", s.folder);
+    has(&s, "envi", "zookeeper.version=3.8.0-zksync-");
+    wire_drop(w);
+    serving_close(&s);
+}
+
+int main(int argc, char **argv)
+{
+    const struct CMUnitTest tests[] = {
+        serving_test(an_old_client),
+        serving_test(a_client_of_today),
+        serving_test(sessions_are_taken_up_by_their_password),
+        serving_test(who_has_seen_more_is_turned_away),
+        serving_test(events_come_before_answers),
+        serving_test(who_am_i),
+        serving_test(four_letter_words),
+    };
+    it_begin(argc, argv);
+    return cmocka_run_group_tests_name("protocol", tests, NULL, NULL);
+}
