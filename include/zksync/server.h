@@ -72,8 +72,8 @@ typedef struct zks_server_options {
 
 #define ZKS_SERVER_OPTIONS_INIT                                                                    \
     {                                                                                              \
-        sizeof(zks_server_options), NULL, false, NULL, NULL, false, 0, 0, 0, 0, ZKS_FOREVER, 0, 0, 0, \
-            0, 0, 0, 0, 0, NULL, NULL, ZKS_LOG_WARN                                                \
+        sizeof(zks_server_options), NULL, false, NULL, NULL, false, 0, 0, 0, 0, ZKS_FOREVER, 0, 0, \
+            0, 0, 0, 0, 0, 0, NULL, NULL, ZKS_LOG_WARN                                             \
     }
 
 /* zks_server_open: starts a server; it serves when this returns.  `options` may be NULL for the
