@@ -20,7 +20,7 @@ SOAK_REQUESTS ?= 1000000
 werror := -DZKSYNC_WERROR=$(if $(CI),ON,OFF)
 build = cmake --preset $(1) $(werror) >/dev/null && cmake --build --preset $(1) -j $(JOBS)
 
-.PHONY: all demo check sim ensemble bench lint format install soak soak-sim soak-server clean
+.PHONY: all demo check compat sim ensemble bench lint format install soak soak-sim soak-server clean
 
 all:
 	@$(call build,release)
@@ -35,6 +35,12 @@ check:
 	@set -e; for preset in $(CHECK_PRESETS); do $(call build,$$preset); done
 	@tools/lint build/dev
 	@tools/run-tests $(CHECK_RUNS)
+
+# Other people's clients with the local server and with ZooKeeper's, and what differs.
+compat:
+	@tools/setup compat
+	@$(call build,dev) --target zksync_cli
+	@test/compat/run --real
 
 # make sim SEED=N tells the history of a seed, make sim PLAN=FILE that of a plan.
 sim:

@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/eventfd.h>
+#include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <sys/stat.h>
 #include <time.h>
@@ -76,7 +77,18 @@ static void open_log(struct run *r)
         snprintf(old, sizeof old, "%s.old", path) < (int)sizeof old) {
         (void)rename(path, old);
     }
-    r->log_fd = open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+    r->log_fd =
+        open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, 0600);
+}
+
+/* Each connection takes one. */
+static void allow_descriptors(void)
+{
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_NOFILE, &limit) == 0) {
+        limit.rlim_cur = limit.rlim_max;
+        (void)setrlimit(RLIMIT_NOFILE, &limit);
+    }
 }
 
 /* ---- Signals ---- */
@@ -215,6 +227,7 @@ int cli_serve_run(struct cli_serve *s, int ready_fd)
     struct run r = {.serve = s, .log_fd = -1, .opening = true, .signals = -1, .ended = -1};
     pthread_mutex_init(&r.lock, NULL);
     int rc = ZKS_ESYSTEM;
+    allow_descriptors();
     if (!take_signals(&r)) {
         snprintf(r.last_error, sizeof r.last_error, "the system refuses a descriptor: %s",
                  strerror(errno));

@@ -121,7 +121,14 @@ int zks__place_make(const struct zks__place *p)
 int zks__place_open(const struct zks__place *p, const char *name, int flags)
 {
     zks__place_path path;
-    int fd = open(zks__place_file(p, name, path), flags | O_CLOEXEC | O_NOFOLLOW | O_NOCTTY, 0600);
+    struct stat info;
+    int fd = open(zks__place_file(p, name, path),
+                  flags | O_CLOEXEC | O_NOFOLLOW | O_NOCTTY | O_NONBLOCK, 0600);
+    if (fd >= 0 && (fstat(fd, &info) != 0 || !S_ISREG(info.st_mode))) {
+        (void)close(fd); /* Somebody has put a pipe there, say. */
+        errno = EINVAL;
+        return -1;
+    }
     if (fd >= 0 && fd <= STDERR_FILENO) {
         int other = fcntl(fd, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
         int error = errno;

@@ -295,6 +295,22 @@ static size_t read_all(int fd, unsigned char *bytes, size_t len, uint64_t at)
     return done;
 }
 
+int zks__file_rewrite(struct zks__file *f, uint64_t from, char why[ZKS__WHY_SIZE])
+{
+    unsigned char bytes[4096];
+    while (from < f->at) {
+        size_t len = f->at - from < sizeof bytes ? (size_t)(f->at - from) : sizeof bytes;
+        if (read_all(f->fd, bytes, len, from) != len) {
+            return zks__store_fails(f->store, f->name, "read", why);
+        }
+        if (!write_all(f->fd, bytes, len, from)) {
+            return zks__store_fails(f->store, f->name, "written", why);
+        }
+        from += len;
+    }
+    return 0;
+}
+
 /* What these say of the first 48 bytes holds for all versions to come. */
 static int check_header(struct zks__file *f, const unsigned char *h, size_t len,
                         char why[ZKS__WHY_SIZE])

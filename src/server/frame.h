@@ -70,6 +70,10 @@ void zks__file_close(struct zks__file *f);
 int zks__file_append(struct zks__file *f, struct zks__bytes *b, char why[ZKS__WHY_SIZE]);
 int zks__file_sync(struct zks__file *f, char why[ZKS__WHY_SIZE]);
 
+/* zks__file_rewrite: writes what is there from `from` to the end of the last frame that was read once more.
+ * When a sync has failed the system may take for written what is not, so that the next one leaves it. */
+int zks__file_rewrite(struct zks__file *f, uint64_t from, char why[ZKS__WHY_SIZE]);
+
 /* zks__file_cut: makes it end after the last frame that was read. */
 int zks__file_cut(struct zks__file *f, char why[ZKS__WHY_SIZE]);
 

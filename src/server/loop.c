@@ -9,7 +9,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "owner.h"
@@ -31,13 +30,6 @@ struct connection {
     bool shut; /* All was sent; now the client is to close it. */
     struct connection *next_more;
 };
-
-uint64_t zks__loop_clock_ms(void)
-{
-    struct timespec t;
-    (void)clock_gettime(CLOCK_MONOTONIC, &t);
-    return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
-}
 
 int zks__loop_listen(struct sockaddr_storage *address, socklen_t *len)
 {
@@ -67,9 +59,13 @@ static void set_interest(struct zks__loop *loop, struct connection *c, uint32_t 
     }
 }
 
-static void close_connection(struct connection *c)
+/* A process that our host has forked may still have the socket: then it is not our close that ends the
+ * connection, and epoll would go on to tell of it. */
+static void close_connection(struct zks__loop *loop, struct connection *c)
 {
     zks__peer_close(&c->peer);
+    (void)epoll_ctl(loop->epoll_fd, EPOLL_CTL_DEL, c->fd, NULL);
+    (void)shutdown(c->fd, SHUT_RDWR);
     (void)close(c->fd);
     free(c);
 }
@@ -139,14 +135,16 @@ static void tell_refused(struct zks__loop *loop, const char *why)
 }
 
 /* Another user of the machine cannot use what it may have learnt of the secret: from a client, say, that it
- * has waited for at the server's address while there was no server. */
-static bool may_connect(const struct zks__loop *loop, int fd, const struct sockaddr_storage *from)
+ * has waited for at the server's address while there was no server.  Whose socket has gone already is nobody
+ * who would wait for an answer. */
+static bool may_connect(struct zks__loop *loop, int fd, const struct sockaddr_storage *from)
 {
     struct sockaddr_storage to;
     socklen_t len = sizeof to;
     uid_t uid = 0;
-    return !loop->only_user || getsockname(fd, (struct sockaddr *)&to, &len) != 0 ||
-           !zks__owner_find(loop->owner_fd, from, &to, &uid) || uid == 0 || uid == geteuid();
+    return loop->owner_fd < 0 ||
+           (getsockname(fd, (struct sockaddr *)&to, &len) == 0 &&
+            zks__owner_find(loop->owner_fd, from, &to, &uid) && (uid == 0 || uid == geteuid()));
 }
 
 /* Returns how many there were. */
@@ -235,7 +233,7 @@ static void attend(struct zks__loop *loop, struct connection *c)
 {
     struct zks__peer *p = &c->peer;
     if (p->ended || !transmit(c)) {
-        close_connection(c);
+        close_connection(loop, c);
         return;
     }
     bool all_sent = p->sent == p->out.len;
@@ -244,8 +242,7 @@ static void attend(struct zks__loop *loop, struct connection *c)
         c->shut = true;
         (void)shutdown(c->fd, SHUT_WR);
     }
-    bool in = zks__peer_wants(p) || p->ending;
-    set_interest(loop, c, (in ? EPOLLIN : 0u) | (all_sent ? 0u : EPOLLOUT));
+    set_interest(loop, c, (zks__peer_hears(p) ? EPOLLIN : 0u) | (all_sent ? 0u : EPOLLOUT));
     if (p->more && zks__peer_wants(p)) {
         c->next_more = loop->more;
         loop->more = c;
@@ -309,7 +306,7 @@ static int wait_ms(const struct zks__loop *loop)
     return ms > 0 ? (int)ms : 1;
 }
 
-/* What has come.  Returns whether somebody has orders. */
+/* Returns whether somebody has orders. */
 static bool take_events(struct zks__loop *loop, const struct epoll_event *events, int n)
 {
     bool woken = false;
@@ -323,7 +320,8 @@ static bool take_events(struct zks__loop *loop, const struct epoll_event *events
             woken = true;
         } else {
             struct connection *c = what;
-            if ((events[i].events & (EPOLLIN | EPOLLHUP | EPOLLERR)) != 0 && !c->peer.ended) {
+            if ((events[i].events & (EPOLLIN | EPOLLHUP | EPOLLERR)) != 0 && !c->peer.ended &&
+                (zks__peer_hears(&c->peer) || (events[i].events & (EPOLLHUP | EPOLLERR)) != 0)) {
                 receive(c);
             }
             zks__peer_mark(&c->peer);
@@ -340,8 +338,26 @@ static void take_more(struct zks__loop *loop)
     for (; c != NULL; c = c->next_more) {
         if (!c->peer.ended) {
             zks__peer_take(&c->peer);
+            zks__peer_mark(&c->peer); /* It may be heard again. */
         }
     }
+}
+
+/* Waits, and takes what has come: from everybody, so that nobody's session ends while what would have kept
+ * it alive lies there.  Returns whether somebody has orders. */
+static bool hear_all(struct zks__loop *loop)
+{
+    struct epoll_event events[EVENTS];
+    size_t most = loop->peers.n / EVENTS + 1;
+    bool woken = false;
+    int n = epoll_wait(loop->epoll_fd, events, EVENTS, wait_ms(loop));
+    zks__service_time(loop->service, zks__service_clock_ms());
+    take_more(loop);
+    for (size_t i = 0; n > 0; i++) {
+        woken = take_events(loop, events, n) || woken;
+        n = n == EVENTS && i < most ? epoll_wait(loop->epoll_fd, events, EVENTS, 0) : 0;
+    }
+    return woken;
 }
 
 static void attend_all(struct zks__loop *loop)
@@ -354,16 +370,12 @@ static void attend_all(struct zks__loop *loop)
 
 enum zks__loop_end zks__loop_run(struct zks__loop *loop, char why[ZKS__WHY_SIZE])
 {
-    struct epoll_event events[EVENTS];
     enum zks__loop_end end = ZKS__LOOP_TOLD;
     bool goes_on = true;
     loop->idle_since_ms = loop->service->now_ms;
     loop->accepting = true;
     while (goes_on) {
-        int n = epoll_wait(loop->epoll_fd, events, EVENTS, wait_ms(loop));
-        zks__service_time(loop->service, zks__loop_clock_ms());
-        take_more(loop);
-        bool woken = take_events(loop, events, n > 0 ? n : 0);
+        bool woken = hear_all(loop);
         expire(loop);
         zks__service_reap(loop->service);
         sweep(loop);
@@ -382,7 +394,7 @@ enum zks__loop_end zks__loop_run(struct zks__loop *loop, char why[ZKS__WHY_SIZE]
         }
     }
     while (loop->peers.first != NULL) {
-        close_connection((struct connection *)loop->peers.first);
+        close_connection(loop, (struct connection *)loop->peers.first);
     }
     return end;
 }

@@ -18,7 +18,6 @@ struct zks__loop {
     size_t max_connections;
     int64_t idle_ms; /* Below 0: never. */
     int owner_fd; /* Of zks__owner_open() where only the user's own processes may connect, or -1. */
-    bool only_user;
     int epoll_fd;
     int listen_fd;
     int wake_fd; /* An eventfd: somebody has orders. */
@@ -41,8 +40,5 @@ int zks__loop_listen(struct sockaddr_storage *address, socklen_t *len);
 /* zks__loop_run: turns until the server is told to end, has nobody to serve for too long, or cannot keep what
  * it promises; all connections are closed then, and the listener with them. */
 enum zks__loop_end zks__loop_run(struct zks__loop *loop, char why[ZKS__WHY_SIZE]);
-
-/* zks__loop_clock_ms: the clock of zks__service_time(). */
-uint64_t zks__loop_clock_ms(void);
 
 #endif

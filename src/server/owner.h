@@ -7,11 +7,12 @@
 #include <sys/socket.h>
 #include <sys/types.h>
 
-/* zks__owner_open: a descriptor to ask the system with; below 0 where it does not tell. */
-int zks__owner_open(void);
+/* zks__owner_open: a descriptor to ask the system with, which is tried on a connection of our own to a socket
+ * that listens at `at`; below 0 where the system does not tell. */
+int zks__owner_open(const struct sockaddr_storage *at, socklen_t len);
 
-/* zks__owner_find: the user who has made the socket that is at `from`, and connected to `to`.  False where
- * the system does not know. */
+/* zks__owner_find: the user who has made the socket that is at `from`, and connected to `to`.  False where it
+ * is nobody's any more. */
 bool zks__owner_find(int fd, const struct sockaddr_storage *from, const struct sockaddr_storage *to,
                      uid_t *uid);
 

@@ -14,6 +14,9 @@ enum {
     LENGTH = 4,
     LINE_SIZE = 512,
     PAUSE_BYTES = 1 << 20, /* So much unsent, and no more is carried out for now. */
+    FRAME_FIRST = 4096,    /* The longest request before the secret was shown. */
+    IDENTITIES_MAX = 32,   /* Each write is kept with all of them. */
+    TURN_MS = 20,          /* So long for one client, and the others have their turns. */
     STATE_CONNECTED = 3    /* What an event says of the session. */
 };
 
@@ -63,6 +66,17 @@ void zks__peer_say(const struct zks__peer *p, int level, const char *format, ...
     va_start(arguments, format);
     (void)vsnprintf(line + len, sizeof line - (size_t)len, format, arguments);
     va_end(arguments);
+    /* What a client has sent is not to look like a line of ours, or to command a terminal. */
+    for (char *c = line; *c != '\0'; c++) {
+        *c = *c >= ' ' && *c <= '~' ? *c : '?';
+    }
+    if (!p->authorised) {
+        uint64_t now = p->peers->service->now_ms;
+        if (now < p->peers->told_ms) {
+            return; /* Whoever has no secret is not to fill the disk. */
+        }
+        p->peers->told_ms = now + p->peers->service->options.tick_ms;
+    }
     p->peers->log(p->peers->arg, level, line);
 }
 
@@ -144,12 +158,8 @@ static void detach(struct zks__peer *p)
 void zks__peer_close(struct zks__peer *p)
 {
     struct zks__peers *peers = p->peers;
-    int64_t session = p->session.id;
     detach(p);
     unmark(p);
-    if (session != 0 && p->fresh && !p->authorised) {
-        zks__service_close_session(peers->service, session);
-    }
     *(p->prev != NULL ? &p->prev->next : &peers->first) = p->next;
     if (p->next != NULL) {
         p->next->prev = p->prev;
@@ -176,6 +186,11 @@ static size_t unsent(const struct zks__peer *p)
     return p->out.len - p->sent;
 }
 
+bool zks__peer_hears(const struct zks__peer *p)
+{
+    return p->ending || (zks__peer_wants(p) && !p->more);
+}
+
 bool zks__peer_wants(const struct zks__peer *p)
 {
     return !p->ending && !p->ended && unsent(p) < PAUSE_BYTES &&
@@ -192,15 +207,23 @@ void zks__peer_sent(struct zks__peer *p, size_t len)
     }
 }
 
+bool zks__peer_overfull(struct zks__peer *p)
+{
+    if (unsent(p) > p->peers->max_unread && !p->ended) {
+        zks__peer_say(p, ZKS_LOG_WARN, "it has left %zu bytes unread: cut off", unsent(p));
+        zks__peer_cut(p);
+    }
+    return p->ended;
+}
+
 static void check_out(struct zks__peer *p)
 {
     zks__peer_mark(p);
     if (p->out.failed) {
         zks__peer_say(p, ZKS_LOG_ERROR, "no memory for what it is to be sent: cut off");
         zks__peer_cut(p);
-    } else if (unsent(p) > p->peers->max_unread) {
-        zks__peer_say(p, ZKS_LOG_WARN, "it has left %zu bytes unread: cut off", unsent(p));
-        zks__peer_cut(p);
+    } else {
+        (void)zks__peer_overfull(p);
     }
 }
 
@@ -293,17 +316,30 @@ static void refuse_session(struct zks__peer *p)
     zks__peer_end(p);
 }
 
-static void begin_session(struct zks__peer *p, int32_t timeout_ms)
+static void begin_session(struct zks__peer *p, const struct zks__session *session)
+{
+    if (zks__service_open_session(p->peers->service, session) != 0) {
+        zks__peer_say(p, ZKS_LOG_ERROR, "there is no room for its session: cut off");
+        zks__peer_cut(p);
+    }
+}
+
+/* Who has not shown the secret yet has to be told a session, for it may not ask for anything else before;
+ * nothing is kept of it. */
+static void offer_session(struct zks__peer *p, int32_t timeout_ms)
 {
     struct zks__session session;
-    int code = zks__service_open_session(p->peers->service, timeout_ms, &session);
-    if (code != 0) {
-        zks__peer_say(p, ZKS_LOG_ERROR, "there is no room for its session: cut off");
+    if (!zks__service_choose_session(p->peers->service, timeout_ms, &session)) {
         zks__peer_cut(p);
         return;
     }
-    p->fresh = true;
-    attach(p, &session);
+    p->pending = !p->authorised;
+    if (p->authorised) {
+        begin_session(p, &session);
+    }
+    if (!p->ended) {
+        attach(p, &session);
+    }
 }
 
 static void take_connect(struct zks__peer *p, struct zks__reader *r)
@@ -328,7 +364,7 @@ static void take_connect(struct zks__peer *p, struct zks__reader *r)
         return;
     }
     if (id == 0) {
-        begin_session(p, timeout_ms);
+        offer_session(p, timeout_ms);
         return;
     }
     const struct zks__session *session = zks__tree_session(s->tree, id);
@@ -356,9 +392,13 @@ static void take_auth(struct zks__peer *p, int32_t xid, struct zks__reader *r)
     } else if (strcmp(scheme, "zksync") == 0) {
         fits = secret == NULL || zks__same_secret(credentials, len, secret);
         p->authorised = p->authorised || fits;
+        if (fits && p->pending) {
+            p->pending = false;
+            begin_session(p, &p->session);
+        }
     } else if (strcmp(scheme, "digest") == 0) {
         char *id = zks__digest_id(credentials, len);
-        fits = id != NULL && memchr(id, '\0', strlen(id) + 1) != NULL &&
+        fits = id != NULL && p->identity.n < IDENTITIES_MAX &&
                zks__identity_add(&p->identity, scheme, id);
         free(id);
     } else {
@@ -375,8 +415,9 @@ static void take_auth(struct zks__peer *p, int32_t xid, struct zks__reader *r)
 static void take_close(struct zks__peer *p, int32_t xid)
 {
     struct zks__service *s = p->peers->service;
-    int64_t session = p->session.id;
-    zks__service_close_session(s, session);
+    if (!p->pending) {
+        zks__service_close_session(s, p->session.id);
+    }
     detach(p);
     p->ended = false;
     reply(p, xid, zks__tree_zxid(s->tree), 0);
@@ -436,9 +477,11 @@ static size_t take_frame(struct zks__peer *p, unsigned char *at, size_t len)
         return len;
     }
     size_t frame = frame_length(at);
-    if (frame > p->peers->max_frame) {
+    size_t most = p->peers->max_frame;
+    most = !p->authorised && most > FRAME_FIRST ? FRAME_FIRST : most;
+    if (frame > most) {
         zks__peer_say(p, ZKS_LOG_WARN, "a request of %zu bytes, and %zu are the most: cut off",
-                      frame, p->peers->max_frame);
+                      frame, most);
         zks__peer_cut(p);
         return 0;
     }
@@ -458,8 +501,10 @@ void zks__peer_take(struct zks__peer *p)
 {
     size_t taken = 0;
     size_t last = 1;
+    uint64_t until_ms = zks__service_clock_ms() + TURN_MS;
     p->more = false;
-    while (last > 0 && p->in.len > taken && zks__peer_wants(p)) {
+    while (last > 0 && p->in.len > taken && zks__peer_wants(p) &&
+           zks__service_clock_ms() < until_ms) {
         last = take_frame(p, p->in.bytes + taken, p->in.len - taken);
         taken += last;
     }

@@ -18,6 +18,8 @@ struct zks__peers {
     size_t max_frame;
     size_t max_outstanding;
     size_t max_unread;
+    bool all_words;   /* Whoever asks is told all of the four-letter words. */
+    uint64_t told_ms; /* When a line of somebody who is not authorised was written. */
     uint64_t requests;
     size_t n;
     struct zks__peer *first;
@@ -43,7 +45,7 @@ struct zks__peer {
     size_t outstanding; /* Replies in `out`, of which none has gone or some. */
     uint64_t requests;
     uint64_t since_ms; /* When the connection began, or its ending. */
-    bool fresh;        /* Its session began on this connection. */
+    bool pending;      /* Its session begins once it has shown the secret. */
     bool old;          /* A client that knows nothing of read-only servers. */
     bool authorised;   /* It has shown the secret, or need not. */
     bool drop_reply;   /* The next reply is to get lost. */
@@ -58,7 +60,7 @@ bool zks__peers_init(struct zks__peers *peers, struct zks__service *service);
 void zks__peers_close(struct zks__peers *peers);
 
 /* zks__peer_open: `ip` is the address in the form that access control lists have; false where there is no
- * memory.  zks__peer_close: its watches go; its session stays, unless it has never shown the secret. */
+ * memory.  zks__peer_close: its watches go; its session stays. */
 bool zks__peer_open(struct zks__peer *p, struct zks__peers *peers, const char *ip,
                     const char *address);
 void zks__peer_close(struct zks__peer *p);
@@ -74,8 +76,13 @@ void zks__peer_end(struct zks__peer *p);
 /* zks__peer_take: carries out what has come whole into `in`. */
 void zks__peer_take(struct zks__peer *p);
 
-/* zks__peer_wants: whether more is to be read from it now. */
+/* zks__peer_wants: whether more may be carried out for it now.  zks__peer_hears: whether more is to be read from
+ * it; what has been read comes first. */
 bool zks__peer_wants(const struct zks__peer *p);
+bool zks__peer_hears(const struct zks__peer *p);
+
+/* zks__peer_overfull: whether it has left more unread than it may; it is cut off then. */
+bool zks__peer_overfull(struct zks__peer *p);
 
 /* zks__peer_sent: so much of `out` has gone. */
 void zks__peer_sent(struct zks__peer *p, size_t len);

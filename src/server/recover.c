@@ -156,7 +156,7 @@ enum end { END_MARK, END_BATCH, END_BAD };
 
 /* A frame without anything in it is the mark. */
 static int replay_frames(struct zks__recovery *r, struct zks__frames *frames, enum end *end,
-                         char why[ZKS__WHY_SIZE])
+                         uint64_t *last, char why[ZKS__WHY_SIZE])
 {
     struct zks__file *f = frames->file;
     bool mark = false;
@@ -175,6 +175,7 @@ static int replay_frames(struct zks__recovery *r, struct zks__frames *frames, en
             *end = frame == ZKS__FRAME_BAD ? END_BAD : mark ? END_MARK : END_BATCH;
             return 0;
         }
+        *last = at;
         r->next = f->next;
         mark = len == 0;
         e.end = e.at + len;
@@ -231,13 +232,14 @@ static int replay_log(struct zks__recovery *r, struct zks__file *f, const int64_
                       size_t more, char why[ZKS__WHY_SIZE])
 {
     enum end end = END_BAD;
+    uint64_t last = UINT64_MAX; /* Where the last whole frame begins. */
     bool spare = false;
     if (f->first != r->next || f->zxid != zks__tree_zxid(r->tree)) {
         return zks__store_damaged(r->store, f->name, 0, "the log before it is missing, or its end",
                                   why);
     }
     struct zks__frames frames = {.file = f};
-    int rc = replay_frames(r, &frames, &end, why);
+    int rc = replay_frames(r, &frames, &end, &last, why);
     if (rc == 0 && end != END_MARK && more == 1 && r->until == INT64_MAX) {
         rc = is_spare(r, behind[0], &spare, why);
         r->spare = spare ? behind[0] : -1;
@@ -251,8 +253,13 @@ static int replay_log(struct zks__recovery *r, struct zks__file *f, const int64_
         rc = zks__store_damaged(r->store, f->name, f->at, "its end is missing", why);
     }
     zks__frames_close(&frames);
-    /* What a killed server has written, but not synced, is seen from now on. */
-    return rc == 0 && r->until == INT64_MAX ? zks__file_sync(f, why) : rc;
+    if (rc != 0 || r->until != INT64_MAX) {
+        return rc;
+    }
+    /* What a killed server has written, but not synced, is seen from now on.  That can be no more than the
+     * last frame, for one is written when the one before it is durable. */
+    rc = zks__file_rewrite(f, last, why);
+    return rc == 0 ? zks__file_sync(f, why) : rc;
 }
 
 /* The logs from the snapshot on, in order. */

@@ -242,7 +242,7 @@ static void read_several(const struct hand *h)
         return;
     }
     size_t at = begin(h, 0);
-    for (size_t i = 0; i < n; i++) {
+    for (size_t i = 0; i < n && !zks__peer_overfull(h->peer); i++) {
         put_part(h, &parts[i]);
     }
     zks__put_int(h->out, ZKS__ERROR);

@@ -310,9 +310,20 @@ static int give_order(struct zks_server *s, struct order *order)
 
 /* ---- The thread ---- */
 
+/* A process that was forked may still have it, and is to hold up no other server. */
+static void close_listener(struct zks__loop *loop)
+{
+    if (loop->listen_fd >= 0) {
+        (void)shutdown(loop->listen_fd, SHUT_RDWR);
+        (void)close(loop->listen_fd);
+        loop->listen_fd = -1;
+    }
+}
+
 static void close_fds(struct zks__loop *loop)
 {
-    int *fds[] = {&loop->epoll_fd, &loop->listen_fd, &loop->wake_fd, &loop->owner_fd};
+    int *fds[] = {&loop->epoll_fd, &loop->wake_fd, &loop->owner_fd};
+    close_listener(loop);
     for (size_t i = 0; i < sizeof fds / sizeof fds[0]; i++) {
         if (*fds[i] >= 0) {
             (void)close(*fds[i]);
@@ -333,6 +344,7 @@ static void *run(void *arg)
         say(&s->options, ZKS_LOG_INFO, "the server at %s ends%s", s->address,
             end == ZKS__LOOP_IDLE ? ": nobody has needed it for long" : "");
     }
+    close_listener(&s->loop);
     zks__peers_close(&s->loop.peers);
     zks__service_pause(&s->service);
     (void)pthread_mutex_lock(&s->lock);
@@ -414,7 +426,14 @@ static int open_fds(struct zks_server *s)
         return listen_error(s, -fd);
     }
     loop->listen_fd = fd;
-    loop->owner_fd = s->options.only_user ? zks__owner_open() : -1;
+    if (s->options.only_user) {
+        loop->owner_fd = zks__owner_open(&s->at, s->at_len);
+        if (loop->owner_fd < 0) {
+            say(&s->options, ZKS_LOG_WARN,
+                "the system does not tell whose processes connect: only the secret keeps others "
+                "out");
+        }
+    }
     loop->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
     loop->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     struct epoll_event listens = {.events = EPOLLIN, .data = {.ptr = &loop->listen_fd}};
@@ -436,11 +455,11 @@ static void prepare_loop(struct zks_server *s)
                                            .max_frame = o->max_frame,
                                            .max_outstanding = o->max_outstanding,
                                            .max_unread = o->max_unread,
+                                           .all_words = o->secret == NULL || o->only_user,
                                            .log = log_of_peers,
                                            .arg = s},
                                  .max_connections = o->max_connections,
                                  .idle_ms = o->idle_ms,
-                                 .only_user = o->only_user,
                                  .owner_fd = -1,
                                  .epoll_fd = -1,
                                  .listen_fd = -1,
@@ -465,10 +484,18 @@ static int open_service(struct zks_server *s, bool first)
         .log = log_of_service,
         .arg = s};
     char why[ZKS__WHY_SIZE] = "";
-    uint64_t now_ms = zks__loop_clock_ms();
+    uint64_t now_ms = zks__service_clock_ms();
     int rc = first ? zks__service_open(&s->service, &options, now_ms, why)
                    : zks__service_resume(&s->service, now_ms, why);
     return rc == 0 ? 0 : service_error(s, rc, why);
+}
+
+static void set_running(struct zks_server *s, bool running)
+{
+    (void)pthread_mutex_lock(&s->lock);
+    s->running = running;
+    s->outcome = 0;
+    (void)pthread_mutex_unlock(&s->lock);
 }
 
 /* The socket comes first, so that who connects meanwhile waits. */
@@ -483,11 +510,13 @@ static int start(struct zks_server *s, bool first)
         rc = ZKS_ENOMEM;
     }
     if (rc == 0) {
-        write_address(s);
-        s->running = true;
+        if (first) {
+            write_address(s);
+        }
+        set_running(s, true); /* Before there is a thread, which may end at once. */
         rc = start_thread(s);
-        s->running = rc == 0;
         if (rc != 0) {
+            set_running(s, false);
             zks__peers_close(&s->loop.peers);
         }
     }
@@ -619,6 +648,11 @@ int zks_server_drop_reply(zks_server *server, int64_t session)
 
 int zks_server_get_stats(zks_server *server, struct zks_server_stats *stats)
 {
-    struct order order = {.kind = ORDER_STATS, .stats = stats};
-    return give_order(server, &order);
+    struct zks_server_stats found;
+    struct order order = {.kind = ORDER_STATS, .stats = &found};
+    int rc = give_order(server, &order);
+    if (rc == 0) {
+        *stats = found;
+    }
+    return rc;
 }

@@ -29,6 +29,13 @@ static int64_t wall_ms(void)
     return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
 }
 
+uint64_t zks__service_clock_ms(void)
+{
+    struct timespec t;
+    (void)clock_gettime(CLOCK_MONOTONIC, &t);
+    return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
+}
+
 static struct zks__txn next_txn(const struct zks__service *s)
 {
     return (struct zks__txn){zks__tree_zxid(s->tree) + 1, wall_ms()};
@@ -181,13 +188,15 @@ static bool choose(struct zks__session *session)
     return true;
 }
 
-int zks__service_open_session(struct zks__service *s, int32_t asked_ms,
-                              struct zks__session *session)
+bool zks__service_choose_session(const struct zks__service *s, int32_t asked_ms,
+                                 struct zks__session *session)
 {
     session->timeout_ms = zks__sessions_grant(&s->sessions, asked_ms);
-    if (!choose(session)) {
-        return ZKS__Z_SYSTEMERROR;
-    }
+    return choose(session);
+}
+
+int zks__service_open_session(struct zks__service *s, const struct zks__session *session)
+{
     int code = zks__sessions_add(&s->sessions, session->id, session->timeout_ms, s->now_ms);
     if (code != 0) {
         return code;

@@ -44,6 +44,9 @@ void zks__service_close(struct zks__service *s);
 void zks__service_pause(struct zks__service *s);
 int zks__service_resume(struct zks__service *s, uint64_t clock_ms, char why[ZKS__WHY_SIZE]);
 
+/* zks__service_clock_ms: the clock of a server. */
+uint64_t zks__service_clock_ms(void);
+
 /* zks__service_time: what the clock shows, at the beginning of each turn.  The time by which sessions live
  * goes on by at most a tick a turn: while a server stands still, because it was stopped or its disk was
  * slow, it hears nobody, and no session's time is up for that. */
@@ -60,10 +63,12 @@ bool zks__service_multi(struct zks__service *s, const struct zks__who *who,
                         const struct zks__op *ops, size_t n, struct zks__op_result *results);
 void zks__service_refuse(struct zks__service *s);
 
-/* zks__service_open_session: an enum zks__code.  zks__service_close_session: what has ended already is no
- * error. */
-int zks__service_open_session(struct zks__service *s, int32_t asked_ms,
-                              struct zks__session *session);
+/* zks__service_choose_session: a number, a password and a timeout for one that may be opened; false where the
+ * system has no chance to give.  zks__service_open_session: an enum zks__code.
+ * zks__service_close_session: what has ended already is no error. */
+bool zks__service_choose_session(const struct zks__service *s, int32_t asked_ms,
+                                 struct zks__session *session);
+int zks__service_open_session(struct zks__service *s, const struct zks__session *session);
 void zks__service_close_session(struct zks__service *s, int64_t id);
 
 /* zks__service_expired: a session whose time is up, 0 for none; the caller closes it. */

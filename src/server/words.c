@@ -98,12 +98,18 @@ bool zks__words(struct zks__peer *p, const unsigned char word[4])
 {
     static const struct {
         char word[5];
+        bool private; /* It tells of others, or takes its time. */
         void (*answer)(struct zks__peer *p);
-    } words[] = {{"ruok", ruok}, {"srvr", srvr}, {"stat", stat}, {"mntr", mntr},
-                 {"conf", conf}, {"envi", envi}, {"isro", isro}};
+    } words[] = {{"ruok", false, ruok}, {"isro", false, isro}, {"envi", false, envi},
+                 {"srvr", true, srvr},  {"stat", true, stat},  {"mntr", true, mntr},
+                 {"conf", true, conf}};
     for (size_t i = 0; i < sizeof words / sizeof words[0]; i++) {
         if (memcmp(word, words[i].word, 4) == 0) {
-            words[i].answer(p);
+            if (words[i].private && !p->peers->all_words) {
+                say(p, "%s is not told where a secret is needed\n", words[i].word);
+            } else {
+                words[i].answer(p);
+            }
             return true;
         }
     }

@@ -10,6 +10,7 @@
 
 enum {
     ACE_MIN = 12,     /* Permissions and two texts. */
+    ACES_MAX = 1000,  /* In a list, each of whose entries is compared with each. */
     PART_MIN = 9 + 8, /* The head of a part of a multi, a path and a version. */
 };
 
@@ -61,6 +62,9 @@ static void read_acl(struct zks__reader *r, struct zks__op *op, struct zks__ace 
 {
     op->n_aces = zks__read_count(r, ACE_MIN);
     op->aces = *aces;
+    if (op->n_aces > ACES_MAX) {
+        r->bad = true;
+    }
     for (size_t i = 0; i < op->n_aces; i++) {
         int32_t perms = zks__read_int(r);
         const char *scheme = zks__read_text(r);

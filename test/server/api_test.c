@@ -222,6 +222,59 @@ static void a_full_disk(void **state)
     serving_close(&s);
 }
 
+/* It may be over before anybody can look. */
+static void idle_at_once(void **state)
+{
+    (void)state;
+    for (int i = 0; i < 300; i++) {
+        struct serving s;
+        zks_server_options options = serving_options(&s, false);
+        options.idle_ms = i % 3;
+        serving_open_with(&s, &options);
+        it_ok(zks_server_wait(s.server, IT_LIMIT_MS));
+        it_ok(zks_server_start(s.server));
+        it_ok(zks_server_wait(s.server, IT_LIMIT_MS));
+        serving_close(&s);
+    }
+}
+
+/* A process that was forked has all sockets that there are, and is in nobody's way. */
+static void beside_a_forked_process(void **state)
+{
+    struct serving s;
+    struct party a;
+    char byte;
+    int ends[2];
+    (void)state;
+    serving_open(&s, true);
+    party_open(&a, serving_address(&s), 60000, path);
+    party_write(&a);
+    assert_int_equal(pipe(ends), 0);
+    pid_t pid = fork();
+    if (pid == 0) {
+        (void)close(ends[1]);
+        (void)!read(ends[0], &byte, 1);
+        _exit(0);
+    }
+    assert_true(pid > 0);
+    for (int i = 0; i < 2; i++) {
+        size_t from = it_states_count(&a.states);
+        if (i == 0) {
+            it_ok(zks_server_cut(s.server, zks_client_session_id(a.client)));
+        } else {
+            zks_server_stop(s.server);
+            it_ok(zks_server_start(s.server));
+        }
+        (void)it_states_await(&a.states, from, ZKS_CLIENT_RECONNECTED);
+    }
+    (void)close(ends[0]);
+    (void)close(ends[1]);
+    assert_int_equal(waitpid(pid, NULL, 0), pid);
+    party_unlock(&a);
+    party_close(&a);
+    serving_close(&s);
+}
+
 /* ---- The secret ---- */
 
 static int open_with(const struct serving *s, const char *scheme, const char *auth,
@@ -261,6 +314,28 @@ static void the_secret(void **state)
     serving_close(&s);
 }
 
+/* Whoever has no secret leaves nothing: no session, no line that could be taken for another. */
+static void strangers_leave_nothing(void **state)
+{
+    static const char scheme[] = "\n\033[2Jzksync: forged";
+    struct serving s;
+    zks_client *client = NULL;
+    (void)state;
+    zks_server_options options = serving_options(&s, false);
+    options.secret = "open sesame";
+    serving_open_with(&s, &options);
+    int64_t before = serving_stats(&s).zxid;
+    it_ok(open_with(&s, "digest", "user:password", &client));
+    assert_int_equal(serving_stats(&s).connections, 1);
+    assert_int_equal(serving_stats(&s).sessions, 0);
+    it_ok(zks_client_close(client));
+    it_equal(open_with(&s, scheme, "x", &client), ZKS_EAUTH);
+    assert_true(serving_said(&s, "??[2Jzksync: forged"));
+    assert_false(serving_said(&s, scheme));
+    assert_true(serving_stats(&s).zxid == before);
+    serving_close(&s);
+}
+
 /* What a process of another user hears of the server: 0 nothing, 1 that it serves, 2 for no connection. */
 static int ask_as_other(const struct serving *s)
 {
@@ -292,8 +367,8 @@ static void another_user(void **state)
 {
     struct serving s;
     (void)state;
-    if (geteuid() != 0) {
-        (void)puts("# SKIP only root can be another user");
+    if (geteuid() != 0 || getenv("ZKSYNC_TEST_SLOW") != NULL) {
+        (void)puts("# SKIP only root can be another user, and not under valgrind");
         skip();
     }
     zks_server_options options = serving_options(&s, false);
@@ -426,8 +501,11 @@ int main(int argc, char **argv)
         serving_test(started_again_from_disk),
         serving_test(opened_again_from_disk),
         serving_test(idle),
+        serving_test(idle_at_once),
+        serving_test(beside_a_forked_process),
         serving_test(a_full_disk),
         serving_test(the_secret),
+        serving_test(strangers_leave_nothing),
         serving_test(another_user),
         serving_test(refused_options),
         serving_test(an_address_in_use),

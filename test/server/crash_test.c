@@ -80,7 +80,8 @@ static void start_server(struct crash *c)
     if (c->server == 0) {
         (void)prctl(PR_SET_PDEATHSIG, SIGKILL);
         if (getppid() == parent && dup2(ends[1], STDOUT_FILENO) >= 0) {
-            (void)execl("/proc/self/exe", "crash", "--serve", c->folder, c->address, (char *)NULL);
+            (void)execl(program_invocation_name, "crash", "--serve", c->folder, c->address,
+                        (char *)NULL);
         }
         _exit(127);
     }

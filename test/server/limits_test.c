@@ -243,6 +243,31 @@ static void a_dead_reader(void **state)
     serving_close(&s);
 }
 
+/* Of one answer alone there may be no more than may be left unread. */
+static void too_long_an_answer(void **state)
+{
+    struct serving s;
+    char *big = calloc(1, BIG);
+    (void)state;
+    serving_open(&s, false);
+    struct wire *w = connect_to(&s);
+    assert_int_equal(create(w, "/big", big, BIG), 0);
+    wire_begin(w, 2, WIRE_MULTI_READ);
+    for (int i = 0; i < 10000; i++) {
+        wire_put_multi_head(w, WIRE_GET_DATA, false);
+        wire_put_text(w, "/big");
+        wire_put_bool(w, false);
+    }
+    wire_put_multi_head(w, -1, true);
+    wire_finish(w);
+    wire_send(w);
+    assert_true(wire_ended(w));
+    wire_drop(w);
+    others_go_on(&s);
+    free(big);
+    serving_close(&s);
+}
+
 static void many_requests_at_once(void **state)
 {
     struct serving s;
@@ -292,11 +317,12 @@ static void an_unknown_request(void **state)
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
-        serving_test(too_long_a_request),    serving_test(too_many_connections),
-        serving_test(too_many_sessions),     serving_test(too_many_znodes),
-        serving_test(too_many_bytes),        serving_test(too_many_watches),
-        serving_test(a_slow_reader),         serving_test(a_dead_reader),
-        serving_test(many_requests_at_once), serving_test(an_unknown_request),
+        serving_test(too_long_a_request), serving_test(too_many_connections),
+        serving_test(too_many_sessions),  serving_test(too_many_znodes),
+        serving_test(too_many_bytes),     serving_test(too_many_watches),
+        serving_test(a_slow_reader),      serving_test(a_dead_reader),
+        serving_test(too_long_an_answer), serving_test(many_requests_at_once),
+        serving_test(an_unknown_request),
     };
     it_begin(argc, argv);
     return cmocka_run_group_tests_name("limits", tests, NULL, NULL);

@@ -4,6 +4,7 @@
  *
  *   soak_server SECONDS SESSIONS LOCKS */
 #include <dirent.h>
+#include <errno.h>
 #include <inttypes.h>
 #include <signal.h>
 #include <sys/prctl.h>
@@ -99,7 +100,7 @@ static FILE *start(pid_t *pid, const char *const *words)
     if (*pid == 0) {
         (void)prctl(PR_SET_PDEATHSIG, SIGKILL);
         if (getppid() == parent && dup2(ends[1], STDOUT_FILENO) >= 0) {
-            (void)execv("/proc/self/exe", (char *const *)(uintptr_t)words);
+            (void)execv(program_invocation_name, (char *const *)(uintptr_t)words);
         }
         _exit(127);
     }

@@ -264,6 +264,56 @@ static void test_each_call_fails(void **state)
     }
 }
 
+/* A server is started again after a sync has failed, and acknowledges more: what it has found was not on the
+ * disk, although it could be read, and has to be there now. */
+static bool fail_and_go_on(struct world *w, size_t fail_at)
+{
+    struct states after = {0};
+    struct image image;
+    struct box b;
+    disk_watch(&w->disk, w->folder, NULL, NULL);
+    w->disk.fail_at = fail_at;
+    w->disk.error = EIO;
+    (void)play(w, BATCHES / 3);
+    bool failed = w->disk.failed != NULL;
+    if (failed && strstr(w->disk.failed, "sync") != NULL) {
+        w->disk.fail_at = 0;
+        box_open(&b, w->folder, NEVER);
+        box_random(&b, &w->seed);
+        box_sync(&b);
+        states_add(&after, &b);
+        box_close(&b);
+        struct disk *d = disk_pause();
+        for (int i = 0; i < 4; i++) {
+            disk_lose(&w->disk, &image, &w->seed);
+            image_put(&image, w->other);
+            box_open(&b, w->other, NEVER);
+            (void)states_find(&after, 0, 0, &b);
+            box_close(&b);
+            image_free(&image);
+        }
+        disk_resume(d);
+        states_free(&after);
+    }
+    disk_leave(&w->disk);
+    return failed;
+}
+
+static void test_a_failed_sync_is_remembered(void **state)
+{
+    (void)state;
+    bool failed = true;
+    box_pace = BOX_AT_ONCE;
+    for (size_t fail_at = 1; failed; fail_at++) {
+        struct world *w = malloc(sizeof *w);
+        assert_non_null(w);
+        world_make(w, 9);
+        failed = fail_and_go_on(w, fail_at);
+        world_free(w);
+        free(w);
+    }
+}
+
 /* To open it fails, or it does not matter; nothing is worse for it, and nobody speaks of damage. */
 static void test_each_call_fails_to_open(void **state)
 {
@@ -451,6 +501,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_the_end),
         cmocka_unit_test(test_each_call_fails),
+        cmocka_unit_test(test_a_failed_sync_is_remembered),
         cmocka_unit_test(test_each_call_fails_to_open),
         cmocka_unit_test(test_killed_then_lost),
         cmocka_unit_test(test_killed),

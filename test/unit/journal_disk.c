@@ -10,7 +10,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { SECTOR = 512 };
+enum { SECTOR = 512, PAGE = 4096 };
 
 static struct disk *disk;
 
@@ -215,12 +215,74 @@ int __wrap_renameat(int from_dir, const char *from, int to_dir, const char *to);
 int __real_unlinkat(int dir, const char *path, int flags);
 int __wrap_unlinkat(int dir, const char *path, int flags);
 
+static struct disk_bytes read_again(int fd)
+{
+    char path[64];
+    (void)snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
+    int again = open(path, O_RDONLY | O_CLOEXEC);
+    assert_true(again >= 0);
+    struct disk_bytes b = read_fd(again);
+    (void)close(again);
+    return b;
+}
+
+/* A part of a page that is on the disk; zeros where there is none. */
+static void old_part(const struct disk_file *f, size_t at, unsigned char *to, size_t len)
+{
+    size_t there = at < f->durable.len ? f->durable.len - at : 0;
+    memset(to, 0, len);
+    if (there > 0) {
+        memcpy(to, f->durable.at + at, there < len ? there : len);
+    }
+}
+
+/* A sync that fails has made nothing durable, and what it was for looks as if it were written: no later one
+ * writes it, until it is written to again. */
+static int after_failure(int fd)
+{
+    struct stat info;
+    unsigned char page[PAGE];
+    int error = errno;
+    if (disk == NULL || error == EINTR) {
+        return -1; /* A signal has broken it off, which harms nothing. */
+    }
+    assert_int_equal(fstat(fd, &info), 0);
+    if (!S_ISDIR(info.st_mode)) {
+        struct disk_file *f = &disk->files[file_of(disk, info.st_ino)];
+        struct disk_bytes now = read_again(fd);
+        for (size_t at = 0; at < now.len; at += PAGE) {
+            size_t len = now.len - at < PAGE ? now.len - at : PAGE;
+            old_part(f, at, page, len);
+            assert_true(at / PAGE < DISK_PAGES);
+            f->lost[at / PAGE] |= memcmp(now.at + at, page, len) != 0;
+        }
+        free(now.at);
+    }
+    errno = error;
+    return -1;
+}
+
+static void after_write(int fd, off_t at, ssize_t n)
+{
+    struct stat info;
+    int error = errno;
+    if (disk != NULL && n > 0 && fstat(fd, &info) == 0) {
+        struct disk_file *f = &disk->files[file_of(disk, info.st_ino)];
+        for (size_t page = (size_t)at / PAGE; page <= (size_t)(at + n - 1) / PAGE; page++) {
+            assert_true(page < DISK_PAGES);
+            f->lost[page] = false;
+        }
+    }
+    errno = error;
+}
+
 /* One that fails has written a part. */
 ssize_t __wrap_pwrite(int fd, const void *bytes, size_t len, off_t at)
 {
     enum verdict v = enter("pwrite");
     int error = errno;
     ssize_t n = __real_pwrite(fd, bytes, v == GO || len < 2 ? len : len / 2, at);
+    after_write(fd, at, n);
     if (v == KILL) {
         disk->before(disk->arg);
     }
@@ -234,7 +296,6 @@ ssize_t __wrap_pread(int fd, void *bytes, size_t len, off_t at)
     return v == FAIL ? -1 : __real_pread(fd, bytes, v == GO || len < 2 ? len : len / 2, at);
 }
 
-/* A sync that fails has made nothing durable, and never will. */
 static int after_sync(int fd)
 {
     struct stat info;
@@ -243,12 +304,14 @@ static int after_sync(int fd)
     }
     assert_int_equal(fstat(fd, &info), 0);
     if (!S_ISDIR(info.st_mode)) {
-        char path[64];
-        (void)snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
-        int again = open(path, O_RDONLY | O_CLOEXEC);
-        assert_true(again >= 0);
-        keep(&disk->files[file_of(disk, info.st_ino)].durable, read_fd(again));
-        (void)close(again);
+        struct disk_file *f = &disk->files[file_of(disk, info.st_ino)];
+        struct disk_bytes now = read_again(fd);
+        for (size_t at = 0; at < now.len; at += PAGE) {
+            if (f->lost[at / PAGE]) {
+                old_part(f, at, now.at + at, now.len - at < PAGE ? now.len - at : PAGE);
+            }
+        }
+        keep(&f->durable, now);
     } else {
         struct stat mine;
         if (stat(disk->folder, &mine) == 0 && mine.st_ino == info.st_ino) {
@@ -262,7 +325,7 @@ static int after_sync(int fd)
 int __wrap_fsync(int fd)
 {
     if (enter("fsync") == FAIL) {
-        return -1;
+        return after_failure(fd);
     }
     int rc = __real_fsync(fd);
     return rc == 0 ? after_sync(fd) : rc;
@@ -271,7 +334,7 @@ int __wrap_fsync(int fd)
 int __wrap_fdatasync(int fd)
 {
     if (enter("fdatasync") == FAIL) {
-        return -1;
+        return after_failure(fd);
     }
     int rc = __real_fdatasync(fd);
     return rc == 0 ? after_sync(fd) : rc;

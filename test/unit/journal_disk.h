@@ -8,7 +8,7 @@
 
 /* What the linker has to wrap: pwrite pread fsync fdatasync ftruncate openat renameat unlinkat. */
 
-enum { DISK_FILES = 256, DISK_NAMES = 64 };
+enum { DISK_FILES = 256, DISK_NAMES = 64, DISK_PAGES = 1024 };
 
 struct disk_bytes {
     unsigned char *at; /* NULL for none. */
@@ -18,6 +18,8 @@ struct disk_bytes {
 struct disk_file {
     unsigned long inode; /* 0 once it has no name. */
     struct disk_bytes durable;
+    bool lost
+        [DISK_PAGES]; /* Pages that a sync could not write, and that look as if they were written. */
     struct disk_bytes last; /* What was in it when it lost its name. */
 };
 
