@@ -142,9 +142,18 @@ static bool may_connect(struct zks__loop *loop, int fd, const struct sockaddr_st
     struct sockaddr_storage to;
     socklen_t len = sizeof to;
     uid_t uid = 0;
-    return loop->owner_fd < 0 ||
-           (getsockname(fd, (struct sockaddr *)&to, &len) == 0 &&
-            zks__owner_find(loop->owner_fd, from, &to, &uid) && (uid == 0 || uid == geteuid()));
+    if (loop->owner_fd < 0) {
+        return true;
+    }
+    if (getsockname(fd, (struct sockaddr *)&to, &len) != 0 ||
+        !zks__owner_find(loop->owner_fd, from, &to, &uid)) {
+        return false;
+    }
+    bool may = uid == 0 || uid == geteuid();
+    if (!may) {
+        tell_refused(loop, "another user's process has tried");
+    }
+    return may;
 }
 
 /* Returns how many there were. */
@@ -171,7 +180,6 @@ static int accept_some(struct zks__loop *loop)
         }
         n++;
         if (!may_connect(loop, fd, &from)) {
-            tell_refused(loop, "another user\'s process has tried");
             (void)close(fd);
         } else if (loop->peers.n >= loop->max_connections) {
             tell_refused(loop, "there are as many as there may be");
