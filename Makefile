@@ -9,7 +9,7 @@ JOBS ?= $(shell nproc)
 CHECK_PRESETS ?= dev clang asan tsan fuzz
 CHECK_RUNS ?= build/dev:unit build/clang:unit build/asan:unit build/tsan:unit \
               'build/dev:valgrind:^(unit|trace)_(?!journal_crash)' \
-              build/dev:sim 'build/asan:sim:sim_(plans|seeds|sweep)' build/dev:valgrind:sim_seeds \
+              build/dev:sim build/asan:sim:sim_plans build/dev:valgrind:sim_seeds \
               'build/dev:integration:integration_(?!cli)' build/dev:integration:integration_cli \
               build/dev:local:integration_tree 'build/asan:local:integration_(?!tree|cli)' \
               'build/tsan:local:integration_(?!tree|cli)' build/asan:integration:integration_cli \
@@ -80,6 +80,8 @@ soak:
 soak-sim:
 	@tools/setup check
 	@$(call build,dev)
+	@$(call build,asan)
+	@ZKSYNC_TEST_LIMIT_S=3600 tools/run-tests 'build/asan:sim:sim_(seeds|sweep)'
 	@ZKSYNC_SIM_FIRST=$$(date +%s000000) ZKSYNC_SIM_SECONDS=$(SOAK_SECONDS) ZKSYNC_TEST_LIMIT_S=36000 \
 	    tools/run-tests build/dev:sim:sim_seeds
 	@ZKSYNC_SIM_SWEEP=1 ZKSYNC_SIM_DEEPER=2 ZKSYNC_TEST_LIMIT_S=36000 \
