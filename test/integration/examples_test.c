@@ -305,7 +305,7 @@ static void test_testing(void **state)
 {
     (void)state;
     struct program *p = start("testing", NULL);
-    await_said(p, "the first is told of its loss: as it must");
+    await_said(p, "the second unlocks: as it must");
     ends(p, 0, "");
 }
 
