@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/eventfd.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <sys/stat.h>
@@ -17,6 +18,7 @@
 #include "exit.h"
 #include "notify.h"
 #include "serve.h"
+#include "tree.h"
 
 enum {
     AGAIN_MS = 10,
@@ -134,6 +136,7 @@ static int claim(struct run *r)
 {
     int rc = zks_local_claim(log_line, r, &r->claim);
     if (rc == 0 && r->serve->background) {
+        (void)prctl(PR_SET_NAME, CLI_LOCAL_NAME);
         open_log(r);
     }
     return rc;

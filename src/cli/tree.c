@@ -12,7 +12,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "zksync/local.h"
+#include "settings.h"
 
 enum { SCAN_EVERY = 32 };
 
@@ -29,7 +29,6 @@ struct errand {
     bool groups; /* Whole groups at once: a group cannot outrun that by forking. */
     bool allowed;
     pid_t self;
-    pid_t spared; /* The user's local server, 0 for none. */
     struct pids found;
 };
 
@@ -113,6 +112,38 @@ static bool is_other(const struct cli_tree_others *others, pid_t pid)
     return false;
 }
 
+static bool is_called(pid_t pid, const char *name)
+{
+    char path[64];
+    char text[32];
+    snprintf(path, sizeof path, "/proc/%d/comm", (int)pid);
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    ssize_t len = fd >= 0 ? read(fd, text, sizeof text - 1) : -1;
+    if (fd >= 0) {
+        close(fd);
+    }
+    text[len > 0 ? len - 1 : 0] = '\0'; /* Without its newline. */
+    return strcmp(text, name) == 0;
+}
+
+static bool is_our_program(pid_t pid)
+{
+    char path[64];
+    char theirs[CLI_PATH_SIZE];
+    char ours[CLI_PATH_SIZE];
+    snprintf(path, sizeof path, "/proc/%d/exe", (int)pid);
+    ssize_t len = readlink(path, theirs, sizeof theirs);
+    return len > 0 && readlink("/proc/self/exe", ours, sizeof ours) == len &&
+           memcmp(theirs, ours, (size_t)len) == 0;
+}
+
+/* By what only such a process is: of our program, and called so.  Nothing of the server's own folder is
+ * read, for that may be on a file system of the network, which is gone just when the servers are. */
+static bool is_spared(pid_t pid)
+{
+    return is_called(pid, CLI_LOCAL_NAME) && is_our_program(pid);
+}
+
 static void send_to(struct errand *e, pid_t to)
 {
     if (kill(to, e->sig) != 0 && errno == EPERM) {
@@ -125,7 +156,7 @@ static void send_to(struct errand *e, pid_t to)
 static bool take(struct errand *e, pid_t pid)
 {
     size_t at;
-    if (pid == e->spared || find(&e->found, pid, &at)) {
+    if (find(&e->found, pid, &at) || is_spared(pid)) {
         return false;
     }
     insert(&e->found, at, pid);
@@ -156,6 +187,25 @@ static bool children_of_thread(struct pids *children, pid_t pid, const char *thr
     return file != NULL;
 }
 
+/* The same of all its threads. */
+static bool children_of(struct pids *children, pid_t pid)
+{
+    char path[40];
+    struct dirent *entry;
+    bool shown = false;
+    snprintf(path, sizeof path, "/proc/%ld/task", (long)pid);
+    DIR *dir = opendir(path);
+    while (dir != NULL && (entry = readdir(dir)) != NULL) {
+        if (isdigit((unsigned char)entry->d_name[0])) {
+            shown |= children_of_thread(children, pid, entry->d_name);
+        }
+    }
+    if (dir != NULL) {
+        closedir(dir);
+    }
+    return shown;
+}
+
 /* From parent to child: it takes as long as the command has processes, whatever else is on the machine. */
 static bool walk(struct errand *e)
 {
@@ -163,20 +213,9 @@ static bool walk(struct errand *e)
     bool shown = false;
     insert(&ahead, 0, e->self);
     for (size_t i = 0; i < ahead.n; i++) {
-        char path[40];
-        struct dirent *entry;
         size_t known = ahead.n;
         size_t kept = known;
-        snprintf(path, sizeof path, "/proc/%ld/task", (long)ahead.pid[i]);
-        DIR *dir = opendir(path);
-        while (dir != NULL && (entry = readdir(dir)) != NULL) {
-            if (isdigit((unsigned char)entry->d_name[0])) {
-                shown |= children_of_thread(&ahead, ahead.pid[i], entry->d_name);
-            }
-        }
-        if (dir != NULL) {
-            closedir(dir);
-        }
+        shown |= children_of(&ahead, ahead.pid[i]);
         for (size_t k = known; k < ahead.n; k++) {
             pid_t pid = ahead.pid[k];
             if (!(ahead.pid[i] == e->self && is_other(e->others, pid)) && take(e, pid)) {
@@ -212,8 +251,7 @@ static void scan(struct errand *e)
 static bool go_through(int sig, pid_t group, const struct cli_tree_others *others, bool groups)
 {
     static unsigned walks;
-    struct errand e = {sig,         group, others, groups, true, getpid(), (pid_t)zks_local_pid(),
-                       {NULL, 0, 0}};
+    struct errand e = {sig, group, others, groups, true, getpid(), {NULL, 0, 0}};
     if (group > 0) {
         send_to(&e, -group);
     }
@@ -261,23 +299,36 @@ void cli_tree_forget(struct cli_tree_others *others)
     others->n = 0;
 }
 
+/* Quick, and not sure: children can be missed here. */
+static bool has_spared(void)
+{
+    struct pids children = {NULL, 0, 0};
+    bool found = false;
+    (void)children_of(&children, getpid());
+    for (size_t i = 0; i < children.n && !found; i++) {
+        found = is_spared(children.pid[i]);
+    }
+    free(children.pid);
+    return found;
+}
+
 bool cli_tree_reap(const struct cli_tree_others *others)
 {
     struct pids children = {NULL, 0, 0};
     bool left = false;
-    pid_t spared = (pid_t)zks_local_pid();
     if (others == NULL || others->n == 0) {
         pid_t pid;
         while ((pid = waitpid(-1, NULL, WNOHANG)) > 0) {
         }
-        if (spared == 0 || (pid < 0 && errno == ECHILD)) {
+        if (pid < 0 || !has_spared()) {
             return pid < 0 && errno == ECHILD;
         }
     }
     for_all(take_child, &children);
     for (size_t i = 0; i < children.n; i++) {
-        if (!is_other(others, children.pid[i]) && children.pid[i] != spared) {
-            left |= waitpid(children.pid[i], NULL, WNOHANG) == 0;
+        pid_t pid = children.pid[i];
+        if (!is_other(others, pid)) {
+            left |= waitpid(pid, NULL, WNOHANG) == 0 && !is_spared(pid);
         }
     }
     free(children.pid);
@@ -289,12 +340,13 @@ bool cli_tree_reap(const struct cli_tree_others *others)
 bool cli_tree_spared_only(void)
 {
     struct pids children = {NULL, 0, 0};
-    pid_t spared = (pid_t)zks_local_pid();
-    if (spared == 0) {
-        return false;
+    bool only = has_spared();
+    if (only) {
+        for_all(take_child, &children);
     }
-    for_all(take_child, &children);
-    bool only = children.n == 1 && children.pid[0] == spared;
+    for (size_t i = 0; i < children.n && only; i++) {
+        only = is_spared(children.pid[i]);
+    }
     free(children.pid);
     return only;
 }

@@ -4,15 +4,17 @@
  * there is one, waitpid() has something to wait for.  What /proc shows is no more than a moment's view, so
  * it tells whom to signal, never that nobody is left.
  *
- * One process is spared whatever it descends from: the user's local server, which others use too, and which a
- * command may have started by using zksync itself.  It has taken its process group and session for itself
- * alone. */
+ * A local server is spared whatever it descends from: others use it too, and a command may have started it by
+ * using zksync itself.  It has taken its process group and session for itself alone. */
 #ifndef ZKS_CLI_TREE_H
 #define ZKS_CLI_TREE_H
 
 #include <stdbool.h>
 #include <stddef.h>
 #include <sys/types.h>
+
+/* What a local server in the background calls itself, by which it is known. */
+#define CLI_LOCAL_NAME "zksync-local"
 
 /* Children that we had before: they and what is below them are nothing of the command's. */
 struct cli_tree_others {
@@ -37,7 +39,7 @@ bool cli_tree_kill(pid_t group, const struct cli_tree_others *others);
  * spared. */
 bool cli_tree_reap(const struct cli_tree_others *others);
 
-/* cli_tree_spared_only: whether the only child that is left is one that is spared.  Nothing is reaped. */
+/* cli_tree_spared_only: whether there is a child, and each is one that is spared.  Nothing is reaped. */
 bool cli_tree_spared_only(void);
 
 #endif

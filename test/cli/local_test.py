@@ -10,7 +10,7 @@ import struct
 import subprocess
 
 from harness import BUILD, SERVERS, ZKSYNC, alive, await_true, descendants, keeper_of, main
-from local import Local, servers_below
+from local import Local, command_line, servers_below
 
 EXAMPLE = os.path.join(BUILD, "examples", "rwlock")
 F_OFD_SETLK = 37
@@ -171,6 +171,20 @@ class Secret(Local):
         result = self.use("ping")
         self.assertEqual(result.code, 71)
         self.assertIn("serve --stop", result.err)
+
+    def test_pipes_in_the_place_of_files(self):
+        self.assertEqual(self.use("ping").code, 0)
+        self.assertEqual(self.use("serve", "--stop").code, 0)
+        for name, code in (("secret", 71), ("port", 0), ("server.lock", 69)):
+            os.rename(self.file(name), self.file("away"))
+            os.mkfifo(self.file(name), 0o600)
+            result = self.use("ping")
+            self.assertEqual(result.code, code, (name, result.err))
+            if code == 0:
+                self.assertEqual(self.use("serve", "--stop").code, 0)
+            else:
+                self.assertIn(self.file(name), result.err)
+            os.replace(self.file("away"), self.file(name))
 
     def test_a_folder_that_others_can_write_to(self):
         os.makedirs(self.state)
@@ -337,6 +351,31 @@ class Jobs(Local):
         self.assertEqual(job.wait(), 76, job.err)
         self.assertEqual([p for p in command if alive(p)], [server])
         self.server_lives(server)
+
+    def test_the_folder_is_not_needed_to_end_a_job(self):
+        """It may be on a file system that is gone when the servers are; nobody waits for it then."""
+        job = self.job()
+        server, command = self.server(), [p for p in descendants(job.pid) if p != keeper_of(job.pid)]
+        os.rename(self.file("server.lock"), self.file("away"))
+        os.mkfifo(self.file("server.lock"), 0o600)
+        self.outside.delete(f"{self.path}/{self.contenders()[0]}")
+        self.assertEqual(job.wait(), 76, job.err)
+        self.assertEqual([p for p in command if alive(p)], [server])
+        os.replace(self.file("away"), self.file("server.lock"))
+        self.server_lives(server)
+
+    def test_a_server_that_is_the_command_is_killed(self):
+        """In the foreground, or one of its own, it is a command like any other."""
+        for words in ([], ["-b", "--listen", "127.0.0.1:0", "--memory"]):
+            command = f"env -u ZKSYNC_SERVERS {ZKSYNC} serve {' '.join(words)}; echo ends; cat >/dev/null"
+            job = self.start("lock", "-T", 8, self.path, "--", "sh", "-c", command,
+                             env=self.local(ZKSYNC_SERVERS=SERVERS), stdin=subprocess.PIPE)
+            job.await_out("ends\n" if words else "serving on ")
+            below = [p for p in descendants(job.pid) if p != keeper_of(job.pid)]
+            self.assertTrue(any(b"serve" in command_line(p) for p in below))
+            self.outside.delete(f"{self.path}/{self.contenders()[0]}")
+            self.assertEqual(job.wait(), 76, job.err)
+            self.assertEqual([p for p in below if alive(p)], [])
 
     def test_a_job_that_ends(self):
         job = self.job()
