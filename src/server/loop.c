@@ -123,15 +123,11 @@ static void set_accepting(struct zks__loop *loop, bool on)
     }
 }
 
-/* At most once a tick, so that whoever comes again and again does not fill the log. */
 static void tell_refused(struct zks__loop *loop, const char *why)
 {
     char line[256];
-    if (loop->service->now_ms >= loop->told_ms) {
-        loop->told_ms = loop->service->now_ms + loop->service->options.tick_ms;
-        (void)snprintf(line, sizeof line, "connections are refused: %s", why);
-        loop->peers.log(loop->peers.arg, ZKS_LOG_WARN, line);
-    }
+    (void)snprintf(line, sizeof line, "connections are refused: %s", why);
+    zks__peers_say_seldom(&loop->peers, line);
 }
 
 /* Another user of the machine cannot use what it may have learnt of the secret: from a client, say, that it

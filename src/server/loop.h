@@ -23,7 +23,6 @@ struct zks__loop {
     int wake_fd; /* An eventfd: somebody has orders. */
     uint64_t idle_since_ms;
     uint64_t sweep_ms;
-    uint64_t told_ms; /* When it was last told that a connection was refused. */
     bool accepting;
     struct connection *more;   /* Those with requests that had to wait. */
     bool (*orders)(void *arg); /* Carries out what others ask for; false to end. */

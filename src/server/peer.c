@@ -70,14 +70,20 @@ void zks__peer_say(const struct zks__peer *p, int level, const char *format, ...
     for (char *c = line; *c != '\0'; c++) {
         *c = *c >= ' ' && *c <= '~' ? *c : '?';
     }
-    if (!p->authorised) {
-        uint64_t now = p->peers->service->now_ms;
-        if (now < p->peers->told_ms) {
-            return; /* Whoever has no secret is not to fill the disk. */
-        }
-        p->peers->told_ms = now + p->peers->service->options.tick_ms;
+    if (p->authorised) {
+        p->peers->log(p->peers->arg, level, line);
+    } else {
+        zks__peers_say_seldom(p->peers, line);
     }
-    p->peers->log(p->peers->arg, level, line);
+}
+
+void zks__peers_say_seldom(struct zks__peers *peers, const char *line)
+{
+    uint64_t now = peers->service->now_ms;
+    if (now >= peers->told_ms) {
+        peers->told_ms = now + peers->service->options.tick_ms;
+        peers->log(peers->arg, ZKS_LOG_WARN, line);
+    }
 }
 
 bool zks__peer_open(struct zks__peer *p, struct zks__peers *peers, const char *ip,
@@ -260,9 +266,11 @@ void zks__end_reply(struct zks__peer *p, size_t at)
     }
 }
 
-static void reply(struct zks__peer *p, int32_t xid, int64_t zxid, int32_t code)
+/* To a ping, or to credentials, which clients send by themselves: no reply to be dropped. */
+static void acknowledge(struct zks__peer *p, int32_t xid, int64_t zxid, int32_t code)
 {
-    zks__end_reply(p, zks__begin_reply(p, xid, zxid, code));
+    p->outstanding++;
+    finish_frame(p, zks__begin_reply(p, xid, zxid, code));
 }
 
 void zks__peers_tell(struct zks__peers *peers, struct zks__watcher *watcher, enum zks__event event,
@@ -404,7 +412,7 @@ static void take_auth(struct zks__peer *p, int32_t xid, struct zks__reader *r)
     } else {
         fits = strcmp(scheme, "ip") == 0;
     }
-    reply(p, xid, 0, fits ? 0 : ZKS__Z_AUTHFAILED);
+    acknowledge(p, xid, 0, fits ? 0 : ZKS__Z_AUTHFAILED);
     if (!fits) {
         zks__peer_say(p, ZKS_LOG_WARN, "its credentials of the scheme \"%.32s\" were refused",
                       scheme);
@@ -420,7 +428,7 @@ static void take_close(struct zks__peer *p, int32_t xid)
     }
     detach(p);
     p->ended = false;
-    reply(p, xid, zks__tree_zxid(s->tree), 0);
+    zks__end_reply(p, zks__begin_reply(p, xid, zks__tree_zxid(s->tree), 0));
     zks__peer_end(p);
 }
 
@@ -439,7 +447,7 @@ static void take_request(struct zks__peer *p, struct zks__reader *r)
     (void)zks__sessions_touch(&s->sessions, p->session.id, s->now_ms);
     switch (opcode) {
     case ZKS__PING:
-        reply(p, ZKS__XID_PING, zks__tree_zxid(s->tree), 0);
+        acknowledge(p, ZKS__XID_PING, zks__tree_zxid(s->tree), 0);
         break;
     case ZKS__AUTH:
         take_auth(p, xid, r);
@@ -451,7 +459,7 @@ static void take_request(struct zks__peer *p, struct zks__reader *r)
         if (p->authorised) {
             zks__request(p, xid, opcode, r);
         } else {
-            reply(p, xid, zks__tree_zxid(s->tree), ZKS__Z_AUTHFAILED);
+            acknowledge(p, xid, zks__tree_zxid(s->tree), ZKS__Z_AUTHFAILED);
         }
         break;
     }

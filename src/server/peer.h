@@ -19,7 +19,7 @@ struct zks__peers {
     size_t max_outstanding;
     size_t max_unread;
     bool all_words;   /* Whoever asks is told all of the four-letter words. */
-    uint64_t told_ms; /* When a line of somebody who is not authorised was written. */
+    uint64_t told_ms; /* When the next line of zks__peers_say_seldom() may be written. */
     uint64_t requests;
     size_t n;
     struct zks__peer *first;
@@ -100,6 +100,10 @@ void zks__peers_end_session(struct zks__peers *peers, int64_t session);
 /* zks__peer_say: a line of the log that begins with the peer's address. */
 void zks__peer_say(const struct zks__peer *p, int level, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
+
+/* zks__peers_say_seldom: a warning that anybody can bring about, at most once a tick: who has no secret is not
+ * to fill the disk. */
+void zks__peers_say_seldom(struct zks__peers *peers, const char *line);
 
 /* ---- For the files of requests ---- */
 

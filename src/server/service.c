@@ -93,12 +93,13 @@ int zks__service_resume(struct zks__service *s, uint64_t clock_ms, char why[ZKS_
 {
     s->now_ms = s->seen_ms = clock_ms;
     s->reap_ms = clock_ms + s->options.reap_ms;
-    int rc = s->tree == NULL ? load(s, why) : 0;
+    bool loads = s->tree == NULL;
+    int rc = loads ? load(s, why) : 0;
     if (rc == 0) {
         rc = track_sessions(s, why);
     }
-    if (rc != 0) {
-        zks__service_close(s);
+    if (rc != 0 && loads) {
+        zks__service_close(s); /* Else there is no other copy of the tree. */
     }
     return rc;
 }

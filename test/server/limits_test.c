@@ -161,6 +161,36 @@ static void too_many_znodes(void **state)
     serving_close(&s);
 }
 
+static void too_long_an_acl(void **state)
+{
+    static const int32_t lengths[] = {1000, 1001};
+    struct serving s;
+    struct wire_frame frame;
+    (void)state;
+    serving_open(&s, false);
+    struct wire *w = connect_to(&s);
+    for (size_t i = 0; i < 2; i++) {
+        wire_begin(w, 1, WIRE_CREATE);
+        wire_put_text(w, "/acl");
+        wire_put_buffer(w, "", 0);
+        wire_put_int(w, lengths[i]);
+        for (int32_t k = 0; k < lengths[i]; k++) {
+            char id[32];
+            (void)snprintf(id, sizeof id, "user%d:hash", (int)k);
+            wire_put_int(w, 31);
+            wire_put_text(w, "digest");
+            wire_put_text(w, id);
+        }
+        wire_put_int(w, 0);
+        wire_finish(w);
+        wire_send(w);
+        wire_next(w, &frame);
+        assert_int_equal(frame.err, i == 0 ? 0 : -5);
+    }
+    wire_drop(w);
+    serving_close(&s);
+}
+
 static void too_many_bytes(void **state)
 {
     struct serving s;
@@ -317,12 +347,12 @@ static void an_unknown_request(void **state)
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
-        serving_test(too_long_a_request), serving_test(too_many_connections),
-        serving_test(too_many_sessions),  serving_test(too_many_znodes),
-        serving_test(too_many_bytes),     serving_test(too_many_watches),
-        serving_test(a_slow_reader),      serving_test(a_dead_reader),
-        serving_test(too_long_an_answer), serving_test(many_requests_at_once),
-        serving_test(an_unknown_request),
+        serving_test(too_long_a_request),    serving_test(too_many_connections),
+        serving_test(too_many_sessions),     serving_test(too_many_znodes),
+        serving_test(too_many_bytes),        serving_test(too_long_an_acl),
+        serving_test(too_many_watches),      serving_test(a_slow_reader),
+        serving_test(a_dead_reader),         serving_test(too_long_an_answer),
+        serving_test(many_requests_at_once), serving_test(an_unknown_request),
     };
     it_begin(argc, argv);
     return cmocka_run_group_tests_name("limits", tests, NULL, NULL);

@@ -262,6 +262,49 @@ static void who_am_i(void **state)
     serving_close(&s);
 }
 
+/* A container goes when its last child has gone, a znode with a time to live when that is over; what has none
+ * stays. */
+static void what_may_go_goes(void **state)
+{
+    struct serving s;
+    struct wire_session session;
+    struct wire_frame frame;
+    (void)state;
+    zks_server_options options = serving_options(&s, true);
+    options.reap_ms = 50;
+    serving_open_with(&s, &options);
+    struct wire *w = open_wire(&s, &session);
+    put_create(w, 1, "/stays", 0);
+    ask(w, &frame);
+    for (int32_t i = 0; i < 2; i++) {
+        wire_begin(w, 2, i == 0 ? WIRE_CREATE_CONTAINER : WIRE_CREATE_TTL);
+        wire_put_text(w, i == 0 ? "/container" : "/fleeting");
+        wire_put_buffer(w, "", 0);
+        wire_put_int(w, 1);
+        wire_put_int(w, 31);
+        wire_put_text(w, "world");
+        wire_put_text(w, "anyone");
+        wire_put_int(w, i == 0 ? 4 : 5);
+        if (i == 1) {
+            wire_put_long(w, 1);
+        }
+        ask(w, &frame);
+        assert_int_equal(frame.err, 0);
+    }
+    it_await(serving_stats(&s).znodes == 6); /* The container has never had a child. */
+    put_create(w, 3, "/container/child", 1);
+    ask(w, &frame);
+    assert_int_equal(serving_stats(&s).znodes, 7);
+    wire_begin(w, 4, WIRE_CLOSE_SESSION);
+    ask(w, &frame);
+    it_await(serving_stats(&s).znodes == 5);
+    wire_drop(w);
+    zks_server_stop(s.server);
+    it_ok(zks_server_start(s.server));
+    assert_int_equal(serving_stats(&s).znodes, 5);
+    serving_close(&s);
+}
+
 /* ---- Words ---- */
 
 static void has(const struct serving *s, const char *word, const char *text)
@@ -305,6 +348,7 @@ int main(int argc, char **argv)
         serving_test(who_has_seen_more_is_turned_away),
         serving_test(events_come_before_answers),
         serving_test(who_am_i),
+        serving_test(what_may_go_goes),
         serving_test(four_letter_words),
     };
     it_begin(argc, argv);
