@@ -3,15 +3,12 @@
 #define ZKS_LOCAL_CLOCK_H
 
 #include <stdint.h>
-#include <time.h>
 
-#include "zksync/op.h"
+#include "zksync/client.h"
 
 static inline int64_t zks__local_now_ms(void)
 {
-    struct timespec now;
-    (void)clock_gettime(CLOCK_MONOTONIC, &now);
-    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+    return (int64_t)zks_clock_ms();
 }
 
 /* zks__local_until: when a time limit is over. */

@@ -115,24 +115,6 @@ static int too_long(const struct zks__place *p)
     return ZKS_EDISCONNECTED;
 }
 
-int zks_local_find(int64_t timeout_ms, zks_log_cb log, void *log_arg, struct zks_local *local)
-{
-    struct zks__place place;
-    int64_t until_ms = zks__local_until(timeout_ms);
-    if (local == NULL || timeout_ms < ZKS_FOREVER) {
-        return ZKS_EINVAL;
-    }
-    int rc = zks__place_init(&place, log, log_arg);
-    while (rc == 0 && (rc = look(&place, until_ms, local)) == ZKS_EBUSY) {
-        if (zks__local_now_ms() >= until_ms) {
-            return too_long(&place);
-        }
-        nap();
-        rc = 0;
-    }
-    return rc;
-}
-
 int64_t zks_local_pid(void)
 {
     struct zks__place place;
@@ -220,7 +202,27 @@ static int start_alone(const struct zks__place *p, int64_t until_ms, struct zks_
     return rc;
 }
 
-int zks_local_start(int64_t timeout_ms, zks_log_cb log, void *log_arg, struct zks_local *local)
+/* Looks again and again for as long as there is a server that is being started or ended. */
+static int look_until(const struct zks__place *p, bool starts, int64_t until_ms,
+                      struct zks_local *local)
+{
+    for (;;) {
+        int rc = look(p, until_ms, local);
+        if (rc == ZKS_ENOENT && starts) {
+            rc = start_alone(p, until_ms, local);
+        }
+        if (rc != ZKS_EBUSY) {
+            return rc;
+        }
+        if (zks__local_now_ms() >= until_ms) {
+            return too_long(p);
+        }
+        nap();
+    }
+}
+
+static int find_or_start(bool starts, int64_t timeout_ms, zks_log_cb log, void *log_arg,
+                         struct zks_local *local)
 {
     struct zks__place place;
     int64_t until_ms = zks__local_until(timeout_ms);
@@ -228,23 +230,20 @@ int zks_local_start(int64_t timeout_ms, zks_log_cb log, void *log_arg, struct zk
         return ZKS_EINVAL;
     }
     int rc = zks__place_init(&place, log, log_arg);
-    if (rc != 0) {
-        return rc;
+    if (rc == 0 && starts && is_forbidden(&place)) {
+        rc = ZKS_EDISCONNECTED;
     }
-    if (is_forbidden(&place)) {
-        return ZKS_EDISCONNECTED;
-    }
-    for (;;) {
-        rc = look(&place, until_ms, local);
-        rc = rc == ZKS_ENOENT ? start_alone(&place, until_ms, local) : rc;
-        if (rc != ZKS_EBUSY) {
-            return rc;
-        }
-        if (zks__local_now_ms() >= until_ms) {
-            return too_long(&place);
-        }
-        nap();
-    }
+    return rc == 0 ? look_until(&place, starts, until_ms, local) : rc;
+}
+
+int zks_local_find(int64_t timeout_ms, zks_log_cb log, void *log_arg, struct zks_local *local)
+{
+    return find_or_start(false, timeout_ms, log, log_arg, local);
+}
+
+int zks_local_start(int64_t timeout_ms, zks_log_cb log, void *log_arg, struct zks_local *local)
+{
+    return find_or_start(true, timeout_ms, log, log_arg, local);
 }
 
 /* ---- Being it ---- */

@@ -7,7 +7,6 @@
 #include <netinet/in.h>
 #include <pthread.h>
 #include <signal.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,9 +16,10 @@
 #include <unistd.h>
 
 #include "loop.h"
+#include "options.h"
 #include "owner.h"
 
-enum { MAX_SESSION_MS = 120000, COMPACT_BYTES = 64 << 20, LINE_SIZE = 1024 };
+enum { COMPACT_BYTES = 64 << 20 };
 
 enum order_kind { ORDER_STOP, ORDER_EXPIRE, ORDER_CUT, ORDER_DROP_REPLY, ORDER_STATS };
 
@@ -51,33 +51,9 @@ struct zks_server {
     int outcome; /* Of the last run: 0 or ZKS_ESYSTEM. */
 };
 
-/* ---- Log ---- */
-
-static void log_line(const zks_server_options *o, int level, const char *text)
-{
-    char line[LINE_SIZE + 16];
-    if (o->log != NULL && level <= (int)o->log_level) {
-        (void)snprintf(line, sizeof line, "zksync: %s", text);
-        o->log((enum zks_log_level)level, line, o->log_arg);
-    }
-}
-
-static void say(const zks_server_options *o, int level, const char *format, ...)
-    __attribute__((format(printf, 3, 4)));
-
-static void say(const zks_server_options *o, int level, const char *format, ...)
-{
-    char text[LINE_SIZE];
-    va_list arguments;
-    va_start(arguments, format);
-    (void)vsnprintf(text, sizeof text, format, arguments);
-    va_end(arguments);
-    log_line(o, level, text);
-}
-
 static void log_of_peers(void *arg, int level, const char *line)
 {
-    log_line(&((struct zks_server *)arg)->options, level, line);
+    zks__options_log(&((struct zks_server *)arg)->options, level, line);
 }
 
 static void log_of_service(void *arg, const char *line)
@@ -90,118 +66,12 @@ static void tell(void *arg, struct zks__watcher *watcher, enum zks__event event,
     zks__peers_tell(&((struct zks_server *)arg)->loop.peers, watcher, event, path);
 }
 
-/* ---- Options ---- */
-
-static bool is_loopback(const struct sockaddr_storage *at)
-{
-    const struct sockaddr_in *four = (const struct sockaddr_in *)at;
-    const struct sockaddr_in6 *six = (const struct sockaddr_in6 *)at;
-    return at->ss_family == AF_INET ? ntohl(four->sin_addr.s_addr) >> 24 == 127
-                                    : IN6_IS_ADDR_LOOPBACK(&six->sin6_addr);
-}
-
-static int parse_listen(struct zks_server *s)
-{
-    const zks_server_options *o = &s->options;
-    const char *text = o->listen;
-    const char *colon = strrchr(text, ':');
-    size_t len = colon != NULL ? (size_t)(colon - text) : 0;
-    const struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_PASSIVE};
-    struct addrinfo *found = NULL;
-    char host[64];
-    if (len > 2 && text[0] == '[' && text[len - 1] == ']') {
-        text++;
-        len -= 2;
-    }
-    if (len == 0 || len >= sizeof host || colon[1] == '\0' ||
-        strspn(colon + 1, "0123456789") != strlen(colon + 1) || atol(colon + 1) > UINT16_MAX) {
-        say(o, ZKS_LOG_ERROR, "an address to listen at is like 127.0.0.1:2181, not \"%.200s\"",
-            o->listen);
-        return ZKS_EINVAL;
-    }
-    (void)snprintf(host, sizeof host, "%.*s", (int)len, text);
-    int rc = getaddrinfo(host, colon + 1, &hints, &found);
-    if (rc != 0) {
-        say(o, ZKS_LOG_ERROR, "the address \"%.200s\" cannot be listened at: %s", o->listen,
-            gai_strerror(rc));
-        return ZKS_EINVAL;
-    }
-    memcpy(&s->at, found->ai_addr, found->ai_addrlen);
-    s->at_len = found->ai_addrlen;
-    freeaddrinfo(found);
-    if (!is_loopback(&s->at) && !o->allow_remote) {
-        say(o, ZKS_LOG_ERROR,
-            "\"%.200s\" can be reached from other machines, which nothing protects it from but "
-            "its secret: that has to be allowed explicitly",
-            o->listen);
-        return ZKS_EINVAL;
-    }
-    return 0;
-}
-
-static void set_default(size_t *option, size_t value)
-{
-    *option = *option != 0 ? *option : value;
-}
-
-static bool copy_text(const char **text)
-{
-    const char *from = *text;
-    *text = from != NULL ? strdup(from) : NULL;
-    return from == NULL || *text != NULL;
-}
-
-static int take_options(struct zks_server *s, const zks_server_options *given)
-{
-    static const zks_server_options defaults = ZKS_SERVER_OPTIONS_INIT;
-    zks_server_options *o = &s->options;
-    *o = defaults;
-    if (given != NULL) {
-        memcpy(o, given, given->size < sizeof *o ? given->size : sizeof *o);
-    }
-    o->listen = o->listen != NULL ? o->listen : "127.0.0.1:0";
-    o->tick_ms = o->tick_ms != 0 ? o->tick_ms : 1000;
-    if (o->max_session_timeout_ms == 0) {
-        uint32_t least =
-            o->min_session_timeout_ms != 0 ? o->min_session_timeout_ms : 2 * o->tick_ms;
-        o->max_session_timeout_ms = least > MAX_SESSION_MS ? least : MAX_SESSION_MS;
-    }
-    o->reap_ms = o->reap_ms != 0 ? o->reap_ms : 60000;
-    set_default(&o->max_connections, 10000);
-    set_default(&o->max_frame, (1 << 20) - 1);
-    set_default(&o->max_outstanding, 10000);
-    set_default(&o->max_unread, (size_t)64 << 20);
-    set_default(&o->max_watches, 10000000);
-    set_default(&o->max_sessions, 100000);
-    set_default(&o->max_znodes, 10000000);
-    set_default(&o->max_bytes, (size_t)2 << 30);
-    bool copied = copy_text(&o->listen);
-    copied &= copy_text(&o->folder);
-    copied &= copy_text(&o->secret);
-    if (!copied) {
-        return ZKS_ENOMEM;
-    }
-    if (o->tick_ms > 3600000 || o->max_frame > INT32_MAX ||
-        (o->min_session_timeout_ms != 0 && o->max_session_timeout_ms != 0 &&
-         o->min_session_timeout_ms > o->max_session_timeout_ms) ||
-        o->max_session_timeout_ms > INT32_MAX || (o->secret != NULL && o->secret[0] == '\0')) {
-        say(o, ZKS_LOG_ERROR, "an option of the server is not valid");
-        return ZKS_EINVAL;
-    }
-    return parse_listen(s);
-}
-
 static void free_server(struct zks_server *s)
 {
     (void)pthread_mutex_destroy(&s->control);
     (void)pthread_mutex_destroy(&s->lock);
     (void)pthread_cond_destroy(&s->changed);
-    free((char *)(uintptr_t)s->options.listen);
-    free((char *)(uintptr_t)s->options.folder);
-    if (s->options.secret != NULL) {
-        explicit_bzero((char *)(uintptr_t)s->options.secret, strlen(s->options.secret));
-    }
-    free((char *)(uintptr_t)s->options.secret);
+    zks__options_free(&s->options);
     free(s);
 }
 
@@ -338,11 +208,11 @@ static void *run(void *arg)
     char why[ZKS__WHY_SIZE] = "";
     enum zks__loop_end end = zks__loop_run(&s->loop, why);
     if (end == ZKS__LOOP_FAILED) {
-        say(&s->options, ZKS_LOG_ERROR,
-            "the server stops, for it cannot keep what it would promise: %s", why);
+        zks__options_say(&s->options, ZKS_LOG_ERROR,
+                         "the server stops, for it cannot keep what it would promise: %s", why);
     } else {
-        say(&s->options, ZKS_LOG_INFO, "the server at %s ends%s", s->address,
-            end == ZKS__LOOP_IDLE ? ": nobody has needed it for long" : "");
+        zks__options_say(&s->options, ZKS_LOG_INFO, "the server at %s ends%s", s->address,
+                         end == ZKS__LOOP_IDLE ? ": nobody has needed it for long" : "");
     }
     close_listener(&s->loop);
     zks__peers_close(&s->loop.peers);
@@ -367,7 +237,7 @@ static int start_thread(struct zks_server *s)
     int rc = pthread_create(&s->thread, NULL, run, s);
     (void)pthread_sigmask(SIG_SETMASK, &before, NULL);
     if (rc != 0) {
-        say(&s->options, ZKS_LOG_ERROR, "no thread can be started: %s", strerror(rc));
+        zks__options_say(&s->options, ZKS_LOG_ERROR, "no thread can be started: %s", strerror(rc));
         return ZKS_ESYSTEM;
     }
     (void)pthread_setname_np(s->thread, "zksync-server");
@@ -389,8 +259,8 @@ static void write_address(struct zks_server *s)
 
 static int listen_error(struct zks_server *s, int error)
 {
-    say(&s->options, ZKS_LOG_ERROR, "%s cannot be listened at: %s", s->options.listen,
-        strerror(error));
+    zks__options_say(&s->options, ZKS_LOG_ERROR, "%s cannot be listened at: %s", s->options.listen,
+                     strerror(error));
     switch (error) {
     case EADDRINUSE:
         return ZKS_EEXIST;
@@ -405,7 +275,7 @@ static int listen_error(struct zks_server *s, int error)
 
 static int service_error(struct zks_server *s, int error, const char *why)
 {
-    say(&s->options, ZKS_LOG_ERROR, "%s", why);
+    zks__options_say(&s->options, ZKS_LOG_ERROR, "%s", why);
     switch (error) {
     case ZKS__J_INUSE:
         return ZKS_EEXIST;
@@ -429,7 +299,8 @@ static int open_fds(struct zks_server *s)
     if (s->options.only_user) {
         loop->owner_fd = zks__owner_open(&s->at, s->at_len);
         if (loop->owner_fd < 0) {
-            say(&s->options, ZKS_LOG_WARN,
+            zks__options_say(
+                &s->options, ZKS_LOG_WARN,
                 "the system does not tell whose processes connect: only the secret keeps others "
                 "out");
         }
@@ -441,7 +312,8 @@ static int open_fds(struct zks_server *s)
     if (loop->epoll_fd < 0 || loop->wake_fd < 0 ||
         epoll_ctl(loop->epoll_fd, EPOLL_CTL_ADD, loop->listen_fd, &listens) != 0 ||
         epoll_ctl(loop->epoll_fd, EPOLL_CTL_ADD, loop->wake_fd, &wakes) != 0) {
-        say(&s->options, ZKS_LOG_ERROR, "the server cannot be started: %s", strerror(errno));
+        zks__options_say(&s->options, ZKS_LOG_ERROR, "the server cannot be started: %s",
+                         strerror(errno));
         return ZKS_ESYSTEM;
     }
     return 0;
@@ -544,7 +416,7 @@ int zks_server_open(const zks_server_options *options, zks_server **server)
     (void)pthread_condattr_setclock(&clock, CLOCK_MONOTONIC);
     (void)pthread_cond_init(&s->changed, &clock);
     (void)pthread_condattr_destroy(&clock);
-    int rc = take_options(s, options);
+    int rc = zks__options_take(&s->options, options, &s->at, &s->at_len);
     if (rc == 0) {
         rc = start(s, true);
     }
@@ -552,7 +424,7 @@ int zks_server_open(const zks_server_options *options, zks_server **server)
         free_server(s);
         return rc;
     }
-    say(&s->options, ZKS_LOG_INFO, "serving on %s", s->address);
+    zks__options_say(&s->options, ZKS_LOG_INFO, "serving on %s", s->address);
     *server = s;
     return 0;
 }
