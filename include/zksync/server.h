@@ -55,7 +55,8 @@ typedef struct zks_server_options {
      * ZKS_FOREVER. */
     int64_t idle_ms;
 
-    /* Limits; what is over one is refused and the log says so.  0 for the default. */
+    /* Limits; what is over one is refused and the log says so.  0 for the default.  One answer may not be
+     * longer than max_unread; before the secret was presented a request may have 4,096 bytes. */
     size_t max_connections; /* 10,000. */
     size_t max_frame;       /* Bytes of a request: 1,048,575, as ZooKeeper's jute.maxbuffer. */
     size_t max_outstanding; /* Requests of a connection under way; more are read later: 10,000. */
@@ -65,7 +66,7 @@ typedef struct zks_server_options {
     size_t max_znodes;      /* 10 million. */
     size_t max_bytes;       /* Of paths and data: 2 GiB. */
 
-    zks_log_cb log; /* NULL: nothing is logged. */
+    zks_log_cb log; /* NULL: nothing is logged.  It may be called by several threads at once. */
     void *log_arg;
     enum zks_log_level log_level; /* Default ZKS_LOG_WARN. */
 } zks_server_options;
