@@ -20,14 +20,36 @@ static unsigned char *take(struct zks__reader *r, size_t len)
     return at;
 }
 
+void zks__encode(unsigned char *to, uint64_t number, size_t len)
+{
+    for (size_t i = 0; i < len; i++) {
+        to[i] = (unsigned char)(number >> (8 * (len - 1 - i)));
+    }
+}
+
+uint64_t zks__decode(const unsigned char *from, size_t len)
+{
+    uint64_t number = 0;
+    for (size_t i = 0; i < len; i++) {
+        number = number << 8 | from[i];
+    }
+    return number;
+}
+
 static uint64_t read_number(struct zks__reader *r, size_t len)
 {
     const unsigned char *at = take(r, len);
-    uint64_t value = 0;
-    for (size_t i = 0; at != NULL && i < len; i++) {
-        value = value << 8 | at[i];
-    }
-    return value;
+    return at != NULL ? zks__decode(at, len) : 0;
+}
+
+const void *zks__read_bytes(struct zks__reader *r, size_t len)
+{
+    return take(r, len);
+}
+
+uint8_t zks__read_byte(struct zks__reader *r)
+{
+    return (uint8_t)read_number(r, 1);
 }
 
 int32_t zks__read_int(struct zks__reader *r)
@@ -42,7 +64,7 @@ int64_t zks__read_long(struct zks__reader *r)
 
 bool zks__read_bool(struct zks__reader *r)
 {
-    return read_number(r, 1) != 0;
+    return zks__read_byte(r) != 0;
 }
 
 static unsigned char *read_piece(struct zks__reader *r, size_t *len)
@@ -96,28 +118,51 @@ size_t zks__read_count(struct zks__reader *r, size_t least)
 
 /* ---- Writing ---- */
 
+static void *get_memory(const struct zks__writer *w, size_t size)
+{
+    return w->mem != NULL ? zks__mem_alloc(w->mem, size) : malloc(size);
+}
+
+static void free_memory(const struct zks__writer *w)
+{
+    if (w->mem != NULL) {
+        zks__mem_free(w->mem, w->bytes);
+    } else {
+        free(w->bytes);
+    }
+}
+
 void zks__writer_close(struct zks__writer *w)
 {
-    free(w->bytes);
-    *w = (struct zks__writer){0};
+    free_memory(w);
+    *w = (struct zks__writer){.mem = w->mem};
+}
+
+static void grow(struct zks__writer *w, size_t more)
+{
+    size_t size = w->size > FIRST_SIZE ? w->size : FIRST_SIZE;
+    while (size - w->len < more && size <= SIZE_MAX / 2) {
+        size *= 2;
+    }
+    unsigned char *bytes = size - w->len >= more ? get_memory(w, size) : NULL;
+    if (bytes == NULL) {
+        w->failed = true;
+        return;
+    }
+    if (w->len > 0) {
+        memcpy(bytes, w->bytes, w->len);
+    }
+    free_memory(w);
+    w->bytes = bytes;
+    w->size = size;
 }
 
 unsigned char *zks__writer_room(struct zks__writer *w, size_t more)
 {
-    if (w->bytes == NULL || w->size - w->len < more) {
-        size_t size = w->size > FIRST_SIZE ? w->size : FIRST_SIZE;
-        while (size - w->len < more && size <= SIZE_MAX / 2) {
-            size *= 2;
-        }
-        unsigned char *bytes = w->failed || size - w->len < more ? NULL : realloc(w->bytes, size);
-        if (bytes == NULL) {
-            w->failed = true;
-            return NULL;
-        }
-        w->bytes = bytes;
-        w->size = size;
+    if (!w->failed && (w->bytes == NULL || w->size - w->len < more)) {
+        grow(w, more);
     }
-    return w->bytes + w->len;
+    return w->failed ? NULL : w->bytes + w->len;
 }
 
 void zks__put_bytes(struct zks__writer *w, const void *bytes, size_t len)
@@ -132,10 +177,15 @@ void zks__put_bytes(struct zks__writer *w, const void *bytes, size_t len)
 static void put_number(struct zks__writer *w, uint64_t value, size_t len)
 {
     unsigned char *to = zks__writer_room(w, len);
-    for (size_t i = 0; to != NULL && i < len; i++) {
-        to[i] = (unsigned char)(value >> (8 * (len - 1 - i)));
+    if (to != NULL) {
+        zks__encode(to, value, len);
+        w->len += len;
     }
-    w->len += to != NULL ? len : 0;
+}
+
+void zks__put_byte(struct zks__writer *w, uint8_t value)
+{
+    put_number(w, value, 1);
 }
 
 void zks__put_int(struct zks__writer *w, int32_t value)
@@ -150,11 +200,12 @@ void zks__put_long(struct zks__writer *w, int64_t value)
 
 void zks__put_bool(struct zks__writer *w, bool value)
 {
-    put_number(w, value, 1);
+    zks__put_byte(w, value);
 }
 
 void zks__put_data(struct zks__writer *w, const void *data, size_t len)
 {
+    w->failed = w->failed || len > INT32_MAX;
     zks__put_int(w, data != NULL ? (int32_t)len : -1);
     zks__put_bytes(w, data, data != NULL ? len : 0);
 }
@@ -182,8 +233,6 @@ void zks__put_stat(struct zks__writer *w, const struct zks__znode_stat *stat)
 void zks__set_int(struct zks__writer *w, size_t at, int32_t value)
 {
     if (!w->failed) {
-        for (size_t i = 0; i < 4; i++) {
-            w->bytes[at + i] = (unsigned char)((uint32_t)value >> (8 * (3 - i)));
-        }
+        zks__encode(w->bytes + at, (uint32_t)value, 4);
     }
 }

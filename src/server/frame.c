@@ -13,7 +13,6 @@
 
 enum {
     FORMAT = 1,
-    FIRST_ROOM = 4096,
     HEADER_CRC = ZKS__HEADER_LEN - 4,
     ALIGN = 8,
     WINDOW = 1 << 20,
@@ -24,73 +23,6 @@ enum {
 
 static const char magic[8] = "zksjrnl\n";
 #define FRAME_MAGIC UINT32_C(0x5a6b4672)
-
-/* ---- Bytes ---- */
-
-void zks__bytes_free(struct zks__bytes *b)
-{
-    zks__mem_free(b->mem, b->at);
-    b->at = NULL;
-    b->len = b->size = 0;
-}
-
-bool zks__bytes_room(struct zks__bytes *b, size_t more)
-{
-    if (b->failed) {
-        return false;
-    }
-    if (b->size - b->len >= more) {
-        return true;
-    }
-    size_t size = b->size < FIRST_ROOM ? FIRST_ROOM : b->size;
-    while (size - b->len < more && size <= SIZE_MAX / 2) {
-        size *= 2;
-    }
-    unsigned char *at = size - b->len >= more ? zks__mem_alloc(b->mem, size) : NULL;
-    if (at == NULL) {
-        b->failed = true;
-        return false;
-    }
-    if (b->len > 0) {
-        memcpy(at, b->at, b->len);
-    }
-    zks__mem_free(b->mem, b->at);
-    b->at = at;
-    b->size = size;
-    return true;
-}
-
-void zks__bytes_put(struct zks__bytes *b, const void *bytes, size_t len)
-{
-    if (len > 0 && zks__bytes_room(b, len)) {
-        memcpy(b->at + b->len, bytes, len);
-        b->len += len;
-    }
-}
-
-void zks__bytes_begin(struct zks__bytes *b)
-{
-    b->len = 0;
-    if (zks__bytes_room(b, ZKS__FRAME_HEAD)) {
-        b->len = ZKS__FRAME_HEAD;
-    }
-}
-
-void zks__put_number(unsigned char *to, uint64_t number, size_t len)
-{
-    for (size_t i = 0; i < len; i++) {
-        to[i] = (unsigned char)(number >> 8 * i);
-    }
-}
-
-uint64_t zks__get_number(const unsigned char *from, size_t len)
-{
-    uint64_t number = 0;
-    for (size_t i = len; i > 0; i--) {
-        number = number << 8 | from[i - 1];
-    }
-    return number;
-}
 
 /* ---- To write ---- */
 
@@ -129,13 +61,13 @@ static void put_header(struct zks__file *f, unsigned char header[ZKS__HEADER_LEN
 {
     memset(header, 0, ZKS__HEADER_LEN);
     memcpy(header, magic, sizeof magic);
-    zks__put_number(header + 8, FORMAT, 4);
-    zks__put_number(header + 12, f->kind, 4);
-    zks__put_number(header + 16, (uint64_t)f->zxid, 8);
-    zks__put_number(header + 24, f->first, 8);
-    zks__put_number(header + 32, drawn, 8);
+    zks__encode(header + 8, FORMAT, 4);
+    zks__encode(header + 12, f->kind, 4);
+    zks__encode(header + 16, (uint64_t)f->zxid, 8);
+    zks__encode(header + 24, f->first, 8);
+    zks__encode(header + 32, drawn, 8);
     f->seed = checksum(0, header, HEADER_CRC);
-    zks__put_number(header + HEADER_CRC, f->seed, 4);
+    zks__encode(header + HEADER_CRC, f->seed, 4);
 }
 
 /* The seed for the frames is not the checksum, which is no more than the header says. */
@@ -230,30 +162,37 @@ static bool add_zeros(struct zks__file *f)
 static uint32_t head_checksum(const struct zks__file *f, const unsigned char *head, uint64_t where)
 {
     unsigned char place[8];
-    zks__put_number(place, where, sizeof place);
+    zks__encode(place, where, sizeof place);
     return checksum(checksum(f->seed, place, sizeof place), head + 8, ZKS__FRAME_HEAD - 8);
 }
 
-int zks__file_append(struct zks__file *f, struct zks__bytes *b, char why[ZKS__WHY_SIZE])
+void zks__frame_begin(struct zks__writer *w)
+{
+    w->len = 0;
+    if (zks__writer_room(w, ZKS__FRAME_HEAD) != NULL) {
+        w->len = ZKS__FRAME_HEAD;
+    }
+}
+
+int zks__file_append(struct zks__file *f, struct zks__writer *w, char why[ZKS__WHY_SIZE])
 {
     static const unsigned char zeros[ALIGN];
-    size_t len = b->len - ZKS__FRAME_HEAD;
-    zks__bytes_put(b, zeros, (ALIGN - len % ALIGN) % ALIGN);
-    if (b->failed) {
+    size_t len = w->len - ZKS__FRAME_HEAD;
+    zks__put_bytes(w, zeros, (ALIGN - len % ALIGN) % ALIGN);
+    if (w->failed) {
         return zks__store_no_memory(why);
     }
-    unsigned char *head = b->at;
+    unsigned char *head = w->bytes;
     memset(head, 0, ZKS__FRAME_HEAD);
-    zks__put_number(head, FRAME_MAGIC, 4);
-    zks__put_number(head + 8, f->next, 8);
-    zks__put_number(head + 16, len, 8);
-    zks__put_number(head + 24, checksum(f->seed, head + ZKS__FRAME_HEAD, b->len - ZKS__FRAME_HEAD),
-                    4);
-    zks__put_number(head + 4, head_checksum(f, head, f->at), 4);
-    if (!write_all(f->fd, b->at, b->len, f->at)) {
+    zks__encode(head, FRAME_MAGIC, 4);
+    zks__encode(head + 8, f->next, 8);
+    zks__encode(head + 16, len, 8);
+    zks__encode(head + 24, checksum(f->seed, head + ZKS__FRAME_HEAD, w->len - ZKS__FRAME_HEAD), 4);
+    zks__encode(head + 4, head_checksum(f, head, f->at), 4);
+    if (!write_all(f->fd, w->bytes, w->len, f->at)) {
         return zks__store_fails(f->store, f->name, "written", why);
     }
-    f->at += b->len;
+    f->at += w->len;
     f->next++;
     return add_zeros(f) ? 0 : zks__store_fails(f->store, f->name, "written", why);
 }
@@ -319,11 +258,11 @@ static int check_header(struct zks__file *f, const unsigned char *h, size_t len,
         return zks__store_damaged(f->store, f->name, len, "its beginning is missing", why);
     }
     if (memcmp(h, magic, sizeof magic) != 0 ||
-        zks__get_number(h + HEADER_CRC, 4) != checksum(0, h, HEADER_CRC)) {
+        zks__decode(h + HEADER_CRC, 4) != checksum(0, h, HEADER_CRC)) {
         return zks__store_damaged(f->store, f->name, 0, "its beginning is not as it was written",
                                   why);
     }
-    uint64_t format = zks__get_number(h + 8, 4);
+    uint64_t format = zks__decode(h + 8, 4);
     if (format > FORMAT) {
         (void)snprintf(why, ZKS__WHY_SIZE,
                        "%.200s/%s was written by a later version of zksync (format %" PRIu64
@@ -331,10 +270,10 @@ static int check_header(struct zks__file *f, const unsigned char *h, size_t len,
                        f->store->path, f->name, format, FORMAT);
         return ZKS__J_NEWER;
     }
-    f->first = zks__get_number(h + 24, 8);
+    f->first = zks__decode(h + 24, 8);
     f->seed = seed_of(h);
-    if (format != FORMAT || zks__get_number(h + 12, 4) != f->kind ||
-        zks__get_number(h + 16, 8) != (uint64_t)f->zxid) {
+    if (format != FORMAT || zks__decode(h + 12, 4) != f->kind ||
+        zks__decode(h + 16, 8) != (uint64_t)f->zxid) {
         return zks__store_damaged(f->store, f->name, 8, "it is not what its name says", why);
     }
     return 0;
@@ -365,8 +304,7 @@ int zks__file_open(struct zks__file *f, const struct zks__store *s, enum zks__fi
 }
 
 /* The bytes there, which must be within the file; NULL where it fails. */
-static const unsigned char *look(struct zks__frames *r, uint64_t at, size_t len,
-                                 char why[ZKS__WHY_SIZE])
+static unsigned char *look(struct zks__frames *r, uint64_t at, size_t len, char why[ZKS__WHY_SIZE])
 {
     const struct zks__file *f = r->file;
     if (at >= r->window_at && at - r->window_at <= r->window_len &&
@@ -410,13 +348,13 @@ struct head {
 static bool parse_head(const struct zks__file *f, const unsigned char *at, uint64_t where,
                        struct head *head)
 {
-    if (zks__get_number(at, 4) != FRAME_MAGIC ||
-        zks__get_number(at + 4, 4) != head_checksum(f, at, where)) {
+    if (zks__decode(at, 4) != FRAME_MAGIC ||
+        zks__decode(at + 4, 4) != head_checksum(f, at, where)) {
         return false;
     }
-    head->number = zks__get_number(at + 8, 8);
-    head->len = zks__get_number(at + 16, 8);
-    head->crc = (uint32_t)zks__get_number(at + 24, 4);
+    head->number = zks__decode(at + 8, 8);
+    head->len = zks__decode(at + 16, 8);
+    head->crc = (uint32_t)zks__decode(at + 24, 4);
     return true;
 }
 
@@ -437,7 +375,7 @@ static enum zks__frame rest(struct zks__frames *r, char why[ZKS__WHY_SIZE])
     return ZKS__FRAME_NONE;
 }
 
-enum zks__frame zks__frames_next(struct zks__frames *r, const unsigned char **bytes, size_t *len,
+enum zks__frame zks__frames_next(struct zks__frames *r, unsigned char **bytes, size_t *len,
                                  char why[ZKS__WHY_SIZE])
 {
     struct zks__file *f = r->file;
@@ -446,7 +384,7 @@ enum zks__frame zks__frames_next(struct zks__frames *r, const unsigned char **by
     if (there < ZKS__FRAME_HEAD) {
         return rest(r, why);
     }
-    const unsigned char *at = look(r, f->at, ZKS__FRAME_HEAD, why);
+    unsigned char *at = look(r, f->at, ZKS__FRAME_HEAD, why);
     if (at == NULL) {
         return ZKS__FRAME_FAILED;
     }

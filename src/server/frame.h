@@ -7,31 +7,8 @@
 #ifndef ZKS_SERVER_FRAME_H
 #define ZKS_SERVER_FRAME_H
 
+#include "codec.h"
 #include "store.h"
-
-/* ---- Bytes ---- */
-
-/* Bytes that grow.  Where there was no memory once `failed` stays true, and nothing is put any more. */
-struct zks__bytes {
-    const struct zks__mem *mem;
-    unsigned char *at;
-    size_t len;
-    size_t size;
-    bool failed;
-};
-
-void zks__bytes_free(struct zks__bytes *b);
-
-/* zks__bytes_room: room for so many more; false where there is no memory. */
-bool zks__bytes_room(struct zks__bytes *b, size_t more);
-void zks__bytes_put(struct zks__bytes *b, const void *bytes, size_t len);
-
-/* zks__bytes_begin: begins anew with room for the head of a frame. */
-void zks__bytes_begin(struct zks__bytes *b);
-
-/* zks__put_number, zks__get_number: of `len` bytes. */
-void zks__put_number(unsigned char *to, uint64_t number, size_t len);
-uint64_t zks__get_number(const unsigned char *from, size_t len);
 
 /* ---- A file ---- */
 
@@ -65,9 +42,12 @@ int zks__file_open(struct zks__file *f, const struct zks__store *s, enum zks__fi
                    int64_t zxid, bool write, char why[ZKS__WHY_SIZE]);
 void zks__file_close(struct zks__file *f);
 
+/* zks__frame_begin: begins anew, with room for the head of a frame. */
+void zks__frame_begin(struct zks__writer *w);
+
 /* zks__file_append: makes a frame of bytes that begin with room for its head, and writes it.  Durable only
  * after zks__file_sync().  Nothing may be written after one of the two has failed. */
-int zks__file_append(struct zks__file *f, struct zks__bytes *b, char why[ZKS__WHY_SIZE]);
+int zks__file_append(struct zks__file *f, struct zks__writer *w, char why[ZKS__WHY_SIZE]);
 int zks__file_sync(struct zks__file *f, char why[ZKS__WHY_SIZE]);
 
 /* zks__file_rewrite: writes what is there from `from` to the end of the last frame that was read once more.
@@ -89,13 +69,13 @@ struct zks__frames {
 };
 
 enum zks__frame {
-    ZKS__FRAME_READ, /* `bytes` and `len`, until the next call. */
+    ZKS__FRAME_READ, /* `bytes` and `len`, until the next call; they may be changed. */
     ZKS__FRAME_NONE, /* Nothing but zeros comes. */
     ZKS__FRAME_BAD,  /* What comes is no whole frame. */
     ZKS__FRAME_FAILED
 };
 
-enum zks__frame zks__frames_next(struct zks__frames *r, const unsigned char **bytes, size_t *len,
+enum zks__frame zks__frames_next(struct zks__frames *r, unsigned char **bytes, size_t *len,
                                  char why[ZKS__WHY_SIZE]);
 
 /* zks__frames_later: after ZKS__FRAME_BAD, whether the head of a later frame stands anywhere behind: then

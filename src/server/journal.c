@@ -19,7 +19,7 @@ struct zks__journal {
     struct zks__journal_options options;
     struct zks__store store;
     struct zks__file log;
-    struct zks__bytes batch;
+    struct zks__writer batch;
     int64_t zxid; /* Of the last write in the batch. */
     int failed;   /* An enum zks__journal_error, and why. */
     char why[ZKS__WHY_SIZE];
@@ -138,9 +138,9 @@ static uint64_t due(const struct zks__journal *j)
 
 static int mark_end(struct zks__journal *j, char why[ZKS__WHY_SIZE])
 {
-    zks__bytes_begin(&j->batch);
+    zks__frame_begin(&j->batch);
     int rc = zks__file_append(&j->log, &j->batch, why);
-    zks__bytes_begin(&j->batch);
+    zks__frame_begin(&j->batch);
     return rc == 0 ? zks__file_sync(&j->log, why) : rc;
 }
 
@@ -274,16 +274,16 @@ void zks__journal_close(struct zks__journal *j)
     join(j);
     zks__file_close(&j->log);
     zks__store_close(&j->store);
-    zks__bytes_free(&j->batch);
+    zks__writer_close(&j->batch);
     zks__mem_free(&mem, j);
 }
 
 /* ---- To append ---- */
 
-static struct zks__bytes *batch(struct zks__journal *j, const struct zks__txn *txn)
+static struct zks__writer *batch(struct zks__journal *j, const struct zks__txn *txn)
 {
     if (j->batch.len == 0) {
-        zks__bytes_begin(&j->batch);
+        zks__frame_begin(&j->batch);
     }
     j->zxid = txn->zxid;
     return &j->batch;
@@ -340,9 +340,9 @@ int zks__journal_sync(struct zks__journal *j, char why[ZKS__WHY_SIZE])
         return fail(j, rc, why);
     }
     if (j->batch.size > KEEP_BATCH) {
-        zks__bytes_free(&j->batch);
+        zks__writer_close(&j->batch);
     } else {
-        zks__bytes_begin(&j->batch);
+        zks__frame_begin(&j->batch);
     }
     consider(j);
     return 0;

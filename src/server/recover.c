@@ -53,7 +53,7 @@ static int judge(const struct zks__file *f, enum zks__entry_result result, uint6
 struct scan {
     int64_t until;
     int64_t snapshot; /* The newest; -1 for none. */
-    struct zks__bytes logs;
+    struct zks__writer logs;
 };
 
 static bool see(void *arg, enum zks__file_kind kind, int64_t zxid, bool fresh)
@@ -63,7 +63,7 @@ static bool see(void *arg, enum zks__file_kind kind, int64_t zxid, bool fresh)
         return true;
     }
     if (kind == ZKS__FILE_LOG) {
-        zks__bytes_put(&s->logs, &zxid, sizeof zxid);
+        zks__put_bytes(&s->logs, &zxid, sizeof zxid);
     } else if (zxid > s->snapshot) {
         s->snapshot = zxid;
     }
@@ -80,7 +80,7 @@ static int by_number(const void *a, const void *b)
 /* ---- A snapshot ---- */
 
 static int restore_frame(struct zks__recovery *r, const struct zks__file *f, uint64_t at,
-                         struct zks__entries *e, struct zks__entry_counts *counts, bool *end,
+                         struct zks__reader *e, struct zks__entry_counts *counts, bool *end,
                          char why[ZKS__WHY_SIZE])
 {
     const char *what = "it goes on behind its end";
@@ -101,14 +101,14 @@ static int restore_all(struct zks__recovery *r, struct zks__file *f, struct zks_
     struct zks__entry_counts counts = {0, 0};
     bool end = false;
     for (;;) {
-        const unsigned char *bytes;
+        unsigned char *bytes;
         size_t len;
         uint64_t at = f->at;
         int rc;
         switch (zks__frames_next(frames, &bytes, &len, why)) {
         case ZKS__FRAME_READ:
-            rc = restore_frame(r, f, at, &(struct zks__entries){bytes, bytes + len}, &counts, &end,
-                               why);
+            rc = restore_frame(r, f, at, &(struct zks__reader){bytes, bytes + len, false}, &counts,
+                               &end, why);
             if (rc == 0 && stopped(r->stop)) {
                 rc = broken_off(why);
             }
@@ -161,7 +161,7 @@ static int replay_frames(struct zks__recovery *r, struct zks__frames *frames, en
     struct zks__file *f = frames->file;
     bool mark = false;
     for (;;) {
-        struct zks__entries e;
+        struct zks__reader e = {0};
         size_t len = 0;
         uint64_t at = f->at;
         enum zks__frame frame = zks__frames_next(frames, &e.at, &len, why);
@@ -211,7 +211,7 @@ static int judge_bad(struct zks__recovery *r, struct zks__frames *frames, bool m
 static int is_spare(struct zks__recovery *r, int64_t zxid, bool *spare, char why[ZKS__WHY_SIZE])
 {
     struct zks__file f;
-    const unsigned char *bytes;
+    unsigned char *bytes;
     size_t len;
     int rc = zks__file_open(&f, r->store, ZKS__FILE_LOG, zxid, false, why);
     *spare = false;
@@ -301,7 +301,7 @@ int zks__recover(struct zks__recovery *r, char why[ZKS__WHY_SIZE])
     if (rc == 0 && scan.snapshot >= 0) {
         rc = restore(r, scan.snapshot, why);
     }
-    int64_t *logs = (int64_t *)scan.logs.at;
+    int64_t *logs = (int64_t *)scan.logs.bytes;
     size_t n = scan.logs.len / sizeof *logs;
     size_t from = 0;
     if (n > 0) {
@@ -317,13 +317,13 @@ int zks__recover(struct zks__recovery *r, char why[ZKS__WHY_SIZE])
     if (rc == 0 && n > 0) {
         rc = replay(r, logs + from, n - from, why);
     }
-    zks__bytes_free(&scan.logs);
+    zks__writer_close(&scan.logs);
     return rc;
 }
 
 /* ---- From a tree ---- */
 
-static int flush(struct zks__file *f, struct zks__bytes *b, size_t from, const atomic_bool *stop,
+static int flush(struct zks__file *f, struct zks__writer *b, size_t from, const atomic_bool *stop,
                  char why[ZKS__WHY_SIZE])
 {
     if (b->failed) {
@@ -336,17 +336,17 @@ static int flush(struct zks__file *f, struct zks__bytes *b, size_t from, const a
         return 0;
     }
     int rc = zks__file_append(f, b, why);
-    zks__bytes_begin(b);
+    zks__frame_begin(b);
     return rc;
 }
 
-static int dump_all(struct zks__file *f, struct zks__bytes *b, const struct zks__tree *tree,
+static int dump_all(struct zks__file *f, struct zks__writer *b, const struct zks__tree *tree,
                     const atomic_bool *stop, char why[ZKS__WHY_SIZE])
 {
     struct zks__entry_counts counts = {0, 0};
     struct zks__znode_parts parts;
     int rc = 0;
-    zks__bytes_begin(b);
+    zks__frame_begin(b);
     for (const struct zks__session *s = zks__tree_next_session(tree, NULL); s != NULL && rc == 0;
          s = zks__tree_next_session(tree, s)) {
         zks__entry_session(b, s);
@@ -369,14 +369,14 @@ int zks__dump(const struct zks__store *s, const struct zks__tree *tree, uint64_t
 {
     struct zks__file f;
     bool seen;
-    struct zks__bytes b = {.mem = s->mem};
+    struct zks__writer b = {.mem = s->mem};
     int rc = zks__file_create(&f, s, ZKS__FILE_SNAPSHOT, zks__tree_zxid(tree), first, why);
     if (rc != 0) {
         return rc;
     }
     rc = dump_all(&f, &b, tree, stop, why);
     *bytes = f.at;
-    zks__bytes_free(&b);
+    zks__writer_close(&b);
     if (rc != 0) {
         zks__file_abandon(&f);
         return rc;

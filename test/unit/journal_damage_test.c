@@ -23,8 +23,8 @@ struct sample {
 static size_t number(const unsigned char *at, size_t len)
 {
     size_t n = 0;
-    for (size_t i = len; i > 0; i--) {
-        n = n << 8 | at[i - 1];
+    for (size_t i = 0; i < len; i++) {
+        n = n << 8 | at[i];
     }
     return n;
 }
@@ -333,7 +333,7 @@ static void test_newer(void **state)
     struct box b;
     char folder[128];
     /* magic, 2, a log, 0, 1, a number of its own and the checksum of that. */
-    unsigned char h[HEADER] = "zksjrnl\n\2\0\0\0\1\0\0\0\0\0\0\0\0\0\0\0\1";
+    unsigned char h[HEADER] = "zksjrnl\n\0\0\0\2\0\0\0\1\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\1";
     uint32_t crc = 0xffffffff;
     for (size_t i = 0; i < HEADER - 4; i++) {
         crc ^= h[i];
@@ -343,7 +343,7 @@ static void test_newer(void **state)
     }
     crc = ~crc;
     for (size_t i = 0; i < 4; i++) {
-        h[HEADER - 4 + i] = (unsigned char)(crc >> 8 * i);
+        h[HEADER - 4 + i] = (unsigned char)(crc >> 8 * (3 - i));
     }
     struct image image = {0};
     image_add(&image, "log.0000000000000000", h, sizeof h);
@@ -382,10 +382,10 @@ static unsigned char *spoil(const struct image_file *f, size_t at, size_t *len, 
 }
 
 /* Some make a tree, which is one. */
-static bool try_entries(const unsigned char *bytes, size_t len, bool snapshot)
+static bool try_entries(unsigned char *bytes, size_t len, bool snapshot)
 {
     struct garden g;
-    struct zks__entries e = {bytes, bytes + len};
+    struct zks__reader e = {bytes, bytes + len, false};
     struct zks__entry_counts counts = {0, 0};
     enum zks__entry_result result = ZKS__ENTRY_DONE;
     const char *what = NULL;
