@@ -4,10 +4,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include "commands.h"
+#include "daemon.h"
 #include "exit.h"
 #include "fds.h"
 #include "job_options.h"
@@ -42,28 +42,6 @@ static int be_holder(struct cli_job *job)
     return cli_front(job);
 }
 
-/* Waits until it is held, and passes on what a shell is to eval; or how it ended before. */
-static int await_held(int fd, pid_t holder)
-{
-    char buf[4096];
-    ssize_t got;
-    bool held = false;
-    int status;
-    while ((got = read(fd, buf, sizeof buf)) > 0 || (got < 0 && errno == EINTR)) {
-        if (got > 0) {
-            held = true;
-            fwrite(buf, 1, (size_t)got, stdout);
-        }
-    }
-    close(fd);
-    if (held) {
-        return fflush(stdout) == 0 ? CLI_OK : CLI_SYSTEM;
-    }
-    while (waitpid(holder, &status, 0) < 0 && errno == EINTR) {
-    }
-    return cli_exit_of_wait(status);
-}
-
 static int hold_in_background(struct cli_job *job)
 {
     int ready[2];
@@ -82,7 +60,7 @@ static int hold_in_background(struct cli_job *job)
         return be_holder(job);
     }
     close(ready[1]);
-    return await_held(ready[0], holder);
+    return cli_daemon_await(holder, ready[0]);
 }
 
 static bool take(struct cli_parser *p, int letter, struct cli_job *job)

@@ -3,58 +3,9 @@
 #include <string.h>
 
 #include "tree/code.h"
-#include "tree_dump.h"
-
-#define NODE ZKS__WATCHED_NODE
-#define KIDS ZKS__WATCHED_CHILDREN
+#include "watch_box.h"
 
 /* ---- The table alone ---- */
-
-struct fixture {
-    struct heap heap;
-    struct zks__watch_table table;
-    struct zks__watcher w[WATCHERS];
-    unsigned told[WATCHERS];
-    enum zks__event event;
-    const char *path;
-};
-
-static void begin(struct fixture *f, size_t max)
-{
-    memset(f, 0, sizeof *f);
-    heap_init(&f->heap);
-    assert_true(zks__watch_table_init(&f->table, &f->heap.mem, max));
-}
-
-/* With the watches that are left. */
-static void end(struct fixture *f)
-{
-    zks__watch_table_close(&f->table);
-    assert_int_equal(f->heap.blocks, 0);
-}
-
-static void tell(void *arg, struct zks__watcher *watcher, enum zks__event event, const char *path)
-{
-    struct fixture *f = arg;
-    assert_int_equal(event, f->event);
-    assert_string_equal(path, f->path);
-    f->told[watcher - f->w]++;
-}
-
-/* Who is told, as bits; nobody twice. */
-static unsigned fire(struct fixture *f, enum zks__event event, const char *path)
-{
-    unsigned bits = 0;
-    memset(f->told, 0, sizeof f->told);
-    f->event = event;
-    f->path = path;
-    zks__watch_fire(&f->table, event, path, tell, f);
-    for (unsigned i = 0; i < WATCHERS; i++) {
-        assert_true(f->told[i] <= 1);
-        bits |= f->told[i] << i;
-    }
-    return bits;
-}
 
 static void add(struct fixture *f, enum zks__watched what, const char *path, unsigned w)
 {
