@@ -76,7 +76,8 @@ ZKS_EXPORT int zks_rwlock_wrlock(zks_rwlock *lock, int64_t timeout_ms);
 /* zks_rwlock_unlock: releases the lock and waits until the servers have confirmed it, for at most
  * `timeout_ms`; 0 does not wait for them.  Whatever it returns, the handle holds nothing
  * afterwards, and the znode is removed in the background where that has not been confirmed.
- *  0
+ *  0              it is released; also where the session ends meanwhile, or was ended by somebody
+ *                 and this client had not noticed it yet.
  *  ZKS_ELOST      it had been lost before; this call acknowledges that.
  *  ZKS_EPERM      this handle does not hold it.  (Nothing has changed.)
  *  ZKS_ETIMEDOUT, ZKS_ECLOSED: the servers have not confirmed it yet.
