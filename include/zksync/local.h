@@ -60,7 +60,7 @@ ZKS_EXPORT int zks_local_find(int64_t timeout_ms, zks_log_cb log, void *log_arg,
 ZKS_EXPORT int zks_local_start(int64_t timeout_ms, zks_log_cb log, void *log_arg,
                                struct zks_local *local);
 
-/* zks_local_pid: the process that is the server now, 0 for none.  It waits for nothing, and asks the server
+/* zks_local_pid: the process that is the server now, 0 for none.  It reads the folder, and asks the server
  * nothing.  Since 0.1. */
 ZKS_EXPORT int64_t zks_local_pid(void);
 
