@@ -26,7 +26,4 @@ int cli_command_exec_error(int exec_fd);
  * caller frees it; NULL where there is no memory. */
 char *cli_command_exports(const struct cli_job *job, const struct cli_facts *facts, pid_t holder);
 
-/* cli_held_before: whether the environment says that whoever started us holds the lock at this path. */
-bool cli_held_before(const struct cli_job *job);
-
 #endif

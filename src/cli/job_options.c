@@ -8,10 +8,10 @@
 #include <unistd.h>
 
 #include "client.h"
-#include "command.h"
 #include "duration.h"
 #include "exit.h"
 #include "lease.h"
+#include "marker.h"
 
 static char shell[] = "/bin/sh";
 static char dash_c[] = "-c";
@@ -188,7 +188,7 @@ int cli_job_check(const struct cli_job *job)
     if (code != 0) {
         return code;
     }
-    if (job->kind != CLI_CLAIM_ROUND && cli_held_before(job)) {
+    if (job->kind != CLI_CLAIM_ROUND && cli_marker_find(job)) {
         cli_say("%s: this runs under a lock of %s already and would wait for itself for ever",
                 job->name, cli_short_path(job->settings, job->path));
         cli_say("(ZKSYNC_HELD says so; a command that is to go on without that lock unsets it)");
