@@ -89,7 +89,9 @@ typedef struct zks_client_options {
     zks_client_listener listener; /* NULL for none. */
     void *listener_arg;
 
-    zks_log_cb log; /* NULL: nothing is logged. */
+    /* NULL: no log, unless the environment variable ZKSYNC_LOG is error, warn, info or debug: then
+     * the log is standard error, and log_level is that one. */
+    zks_log_cb log;
     void *log_arg;
     enum zks_log_level log_level; /* Default ZKS_LOG_WARN. */
 
@@ -110,10 +112,11 @@ typedef struct zks_client_options {
 /* zks_client_open: starts a client.  `options` may be NULL for the defaults; nothing of it is
  * referred to after the return.  On success *client is set and the caller owns it: zks_client_close
  * ends it.  On failure *client is not touched and nothing is left running.
- *  ZKS_EINVAL        an option is not valid; the log says which.
+ * zks_last_error() and the log say more of each of these:
+ *  ZKS_EINVAL        an option is not valid.
  *  ZKS_EDISCONNECTED no server answered within connect_timeout_ms; or no servers are named, and the
  *                    local one cannot be started, does not answer, or is forbidden by the environment
- *                    variable ZKSYNC_NO_LOCAL.  The log says which.
+ *                    variable ZKSYNC_NO_LOCAL.
  *  ZKS_EAUTH         the servers refused the credentials.
  *  ZKS_EACCES        the folder or the secret of the local server is another user's or open to others.
  *  ZKS_ENOCHROOT     the root in `servers` does not exist.

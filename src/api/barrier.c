@@ -74,16 +74,20 @@ static int init(struct zks_barrier *b, zks_client *client, const char *path)
 
 int zks_barrier_new(zks_client *client, const char *path, zks_barrier **barrier)
 {
-    if (client == NULL || barrier == NULL || !zks__dir_valid(path)) {
-        return ZKS_EINVAL;
+    if (client == NULL || barrier == NULL) {
+        return zks__invalid(client == NULL ? "client" : "barrier", "NULL");
+    }
+    int rc = zks__check_dir(path);
+    if (rc != 0) {
+        return rc;
     }
     struct zks_barrier *b = calloc(1, sizeof *b);
-    int rc = b != NULL ? init(b, client, path) : ZKS_ENOMEM;
+    rc = b != NULL ? init(b, client, path) : ZKS_ENOMEM;
     if (rc != 0) {
         if (b != NULL) {
             destroy(&b->machine);
         }
-        return rc;
+        return zks__error(rc);
     }
     *barrier = b;
     return 0;
@@ -98,7 +102,7 @@ void zks_barrier_free(zks_barrier *barrier)
 
 static int run(zks_barrier *barrier, int what, int64_t timeout_ms)
 {
-    return barrier != NULL ? zks__machine_run(&barrier->machine, what, timeout_ms) : ZKS_EINVAL;
+    return zks__run(barrier != NULL ? &barrier->machine : NULL, what, timeout_ms);
 }
 
 int zks_barrier_set(zks_barrier *barrier, int64_t timeout_ms)
@@ -118,8 +122,7 @@ int zks_barrier_wait(zks_barrier *barrier, int64_t timeout_ms)
 
 static int submit(zks_barrier *barrier, int what, int64_t timeout_ms, zks_op *op)
 {
-    return barrier != NULL ? zks__machine_submit(&barrier->machine, op, what, timeout_ms)
-                           : ZKS_EINVAL;
+    return zks__submit(barrier != NULL ? &barrier->machine : NULL, op, what, timeout_ms);
 }
 
 int zks_barrier_set_op(zks_barrier *barrier, int64_t timeout_ms, zks_op *op)

@@ -3,7 +3,9 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <inttypes.h>
 #include <netdb.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,6 +13,7 @@
 #include <unistd.h>
 
 #include "api/common.h"
+#include "api/log.h"
 #include "driver/clock.h"
 #include "driver/deliveries.h"
 #include "zksync/local.h"
@@ -44,11 +47,19 @@ static void release(zks_client *c)
     free(c);
 }
 
-static int invalid(zks_client *c, const char *what, const char *value)
+/* Sets the sentence of the error, and logs it. */
+static int fail(zks_client *c, int error, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+
+static int fail(zks_client *c, int error, const char *format, ...)
 {
-    zks__client_log(c, ZKS_LOG_ERROR, "zksync: %s is not valid: \"%s\"", what,
-                    value != NULL ? value : "");
-    return ZKS_EINVAL;
+    char text[ZKS__ERROR_MAX];
+    va_list arguments;
+    va_start(arguments, format);
+    (void)vsnprintf(text, sizeof text, format, arguments);
+    va_end(arguments);
+    zks__client_log(c, ZKS_LOG_ERROR, "zksync: %s", text);
+    return zks__error_set(error, "%s", text);
 }
 
 static bool port_valid(const char *text, size_t len)
@@ -99,7 +110,8 @@ static int parse_servers(zks_client *c)
         const char *colon = len > 0 ? memrchr(at, ':', len) : NULL;
         if (colon == NULL || colon == at ||
             !port_valid(colon + 1, len - (size_t)(colon + 1 - at))) {
-            return invalid(c, "the list of servers (host:port,host:port/root)", text);
+            return fail(c, ZKS_EINVAL, "servers: \"%s\" is not like host:port,host:port/root",
+                        text);
         }
         size_t count = count_addresses(at, (size_t)(colon - at));
         total += count;
@@ -110,7 +122,7 @@ static int parse_servers(zks_client *c)
     }
     c->has_chroot = strcmp(root, "") != 0 && strcmp(root, "/") != 0;
     if (c->has_chroot && (!zks__dir_valid(root) || strchr(root, ',') != NULL)) {
-        return invalid(c, "the root in the list of servers", text);
+        return fail(c, ZKS_EINVAL, "servers: \"%s\" is not a valid root", root);
     }
     bool pad = total % 2 == 0 && odd != NULL;
     if (asprintf(&c->servers, "%.*s%s%.*s%s", (int)hosts_len, text, pad ? "," : "",
@@ -136,7 +148,8 @@ static int copy_acl(zks_client *c, const struct zks_acl *acl, size_t n)
         return 0;
     }
     if (acl == NULL || n > 1000) {
-        return invalid(c, "the access control list", "");
+        return fail(c, ZKS_EINVAL, "n_acl: %zu entries, %s", n,
+                    acl == NULL ? "but acl is NULL" : "more than 1000");
     }
     c->acl = calloc(n, sizeof *c->acl);
     if (c->acl == NULL) {
@@ -146,7 +159,8 @@ static int copy_acl(zks_client *c, const struct zks_acl *acl, size_t n)
     for (size_t i = 0; i < n; i++) {
         if (acl[i].scheme == NULL || acl[i].id == NULL || acl[i].perms <= 0 ||
             acl[i].perms > ZKS_PERM_ALL) {
-            return invalid(c, "an entry of the access control list", acl[i].scheme);
+            return fail(c, ZKS_EINVAL,
+                        "acl[%zu]: without a scheme, an id or permissions of ZKS_PERM_ALL", i);
         }
         c->acl[i].perms = acl[i].perms;
         if (copy(&c->acl[i].scheme, acl[i].scheme) != 0 || copy(&c->acl[i].id, acl[i].id) != 0) {
@@ -201,30 +215,37 @@ static int take_options(zks_client *c, const zks_client_options *given)
     static const zks_client_options defaults = ZKS_CLIENT_OPTIONS_INIT;
     zks_client_options o = defaults;
     if (given != NULL && given->size < sizeof given->size) {
-        return ZKS_EINVAL;
+        return zks__invalid("options.size", "not set by ZKS_CLIENT_OPTIONS_INIT");
     }
     if (given != NULL) {
         memcpy(&o, given, given->size < sizeof o ? given->size : sizeof o);
     }
+    zks__log_choose(&o);
     c->options = o;
     c->options.servers = c->options.auth_scheme = c->options.auth = NULL;
     c->options.identity = c->options.reason = NULL;
     c->options.acl = NULL;
     c->options.n_acl = 0;
     if (given != NULL && given->size > sizeof o) {
-        return invalid(c, "the size of the options (of a newer library?)", "");
+        return fail(
+            c, ZKS_EINVAL,
+            "options.size: %zu, more than the %zu of this library, which is older than its header",
+            given->size, sizeof o);
     }
     if (o.session_timeout_ms == 0 || o.session_timeout_ms > INT32_MAX) {
-        return invalid(c, "the session timeout", "");
+        return fail(c, ZKS_EINVAL, "session_timeout_ms: %" PRIu32 " is not between 1 and %" PRId32,
+                    o.session_timeout_ms, INT32_MAX);
     }
     if (o.pid < 0) {
-        return invalid(c, "the process that is to be named", "");
+        return fail(c, ZKS_EINVAL, "pid: negative: %" PRId64, o.pid);
     }
     if (o.connect_timeout_ms < ZKS_FOREVER) {
-        return invalid(c, "the connect timeout", "");
+        return fail(c, ZKS_EINVAL, "connect_timeout_ms: negative: %" PRId64, o.connect_timeout_ms);
     }
     if ((o.auth_scheme == NULL) != (o.auth == NULL)) {
-        return invalid(c, "one of auth_scheme and auth is missing; auth_scheme", o.auth_scheme);
+        return fail(c, ZKS_EINVAL, "%s: NULL, but %s is given",
+                    o.auth == NULL ? "auth" : "auth_scheme",
+                    o.auth == NULL ? "auth_scheme" : "auth");
     }
     if (copy(&c->options.auth_scheme, o.auth_scheme) != 0 || copy(&c->options.auth, o.auth) != 0 ||
         copy(&c->options.identity, o.identity) != 0 || copy(&c->options.reason, o.reason) != 0) {
@@ -287,14 +308,8 @@ static int await_connection(zks_client *c)
     return error;
 }
 
-int zks_client_open(const zks_client_options *options, zks_client **client)
+static int open_client(const zks_client_options *options, zks_client **client)
 {
-    if (client == NULL) {
-        return ZKS_EINVAL;
-    }
-    if (zks__in_callback() && (options == NULL || options->connect_timeout_ms != 0)) {
-        return ZKS_EDEADLK;
-    }
     zks_client *c = create();
     if (c == NULL) {
         return ZKS_ENOMEM;
@@ -319,8 +334,12 @@ int zks_client_open(const zks_client_options *options, zks_client **client)
     }
     if (rc != 0) {
         if (rc == ZKS_EDISCONNECTED) {
-            zks__client_log(c, ZKS_LOG_ERROR, "zksync: none of %s answered in time",
-                            c->options.servers);
+            rc = fail(c, rc, "none of %s answered in time", c->options.servers);
+        } else if (rc == ZKS_ENOCHROOT) {
+            (void)zks__error_set(rc, "%s: the root does not exist on the servers",
+                                 strchr(c->options.servers, '/'));
+        } else if (rc == ZKS_EAUTH) {
+            (void)zks__error_set(rc, "%s: the servers refuse the credentials", c->options.servers);
         }
         pthread_mutex_lock(&c->lock);
         c->options.listener = NULL; /* The caller never got to know this client. */
@@ -330,6 +349,18 @@ int zks_client_open(const zks_client_options *options, zks_client **client)
     }
     *client = c;
     return 0;
+}
+
+int zks_client_open(const zks_client_options *options, zks_client **client)
+{
+    zks__error_begin();
+    if (client == NULL) {
+        return zks__invalid("client", "NULL");
+    }
+    if (zks__in_callback() && (options == NULL || options->connect_timeout_ms != 0)) {
+        return zks__error_end(ZKS_EDEADLK);
+    }
+    return zks__error_end(open_client(options, client));
 }
 
 int zks_client_close(zks_client *client)
@@ -346,7 +377,7 @@ int zks_client_close(zks_client *client)
         return 0;
     }
     if (zks__in_callback()) {
-        return ZKS_EDEADLK;
+        return zks__error(ZKS_EDEADLK);
     }
     end(client);
     return 0;
@@ -380,22 +411,25 @@ uint64_t zks_clock_ms(void)
     return zks__now_ms();
 }
 
+static int delivers_itself(const zks_client *client)
+{
+    return client == NULL ? zks__invalid("client", "NULL")
+                          : zks__invalid("client", "opened without manual_dispatch");
+}
+
 int zks_client_fd(zks_client *client)
 {
-    return client != NULL && client->event_fd >= 0 ? client->event_fd : ZKS_EINVAL;
+    return client != NULL && client->event_fd >= 0 ? client->event_fd : delivers_itself(client);
 }
 
 int zks_client_dispatch(zks_client *client)
 {
     uint64_t count;
     if (client == NULL || client->event_fd < 0) {
-        return ZKS_EINVAL;
+        return delivers_itself(client);
     }
-    if (client->pid != getpid()) {
-        return ZKS_EFORKED;
-    }
-    if (zks__in_callback()) {
-        return ZKS_EDEADLK;
+    if (client->pid != getpid() || zks__in_callback()) {
+        return zks__error(client->pid != getpid() ? ZKS_EFORKED : ZKS_EDEADLK);
     }
     (void)!read(client->event_fd, &count, sizeof count); /* Before the look, so none is missed. */
     return zks__deliver(client);

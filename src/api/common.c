@@ -17,6 +17,79 @@ bool zks__dir_valid(const char *path)
     return path != NULL && strlen(path) <= ZKS__PATH_MAX && zks__path_valid(path);
 }
 
+int zks__invalid(const char *name, const char *wrong)
+{
+    return zks__error_set(ZKS_EINVAL, "%s: %s", name, wrong);
+}
+
+/* A copy that can be printed, of the beginning where it is long. */
+static const char *printable(const char *text, char buf[256])
+{
+    size_t n = 0;
+    for (; text[n] != '\0' && n < 200; n++) {
+        unsigned char c = (unsigned char)text[n];
+        buf[n] = c < 0x20 || c == 0x7f ? '?' : text[n];
+    }
+    strcpy(buf + n, text[n] != '\0' ? "..." : "");
+    return buf;
+}
+
+int zks__check_dir(const char *path)
+{
+    char buf[256];
+    const char *fault = path != NULL ? zks__path_fault(path) : NULL;
+    if (path == NULL) {
+        return zks__invalid("path", "NULL");
+    }
+    if (fault == NULL && strlen(path) > ZKS__PATH_MAX) {
+        return zks__error_set(ZKS_EINVAL, "\"%s\": not a valid path: %zu bytes, more than %d",
+                              printable(path, buf), strlen(path), ZKS__PATH_MAX);
+    }
+    return fault == NULL ? 0
+                         : zks__error_set(ZKS_EINVAL, "\"%s\": not a valid path: %s",
+                                          printable(path, buf), fault);
+}
+
+static int check_call(const struct zks__machine *m, int64_t timeout_ms)
+{
+    if (m == NULL) {
+        return zks__invalid("handle", "NULL");
+    }
+    if (timeout_ms < ZKS_FOREVER) {
+        return zks__error_set(ZKS_EINVAL, "timeout_ms: negative: %lld", (long long)timeout_ms);
+    }
+    return 0;
+}
+
+int zks__run(struct zks__machine *m, int what, int64_t timeout_ms)
+{
+    char dir[ZKS__PATH_MAX + 1];
+    zks__error_begin();
+    int rc = check_call(m, timeout_ms);
+    if (rc != 0) {
+        return rc;
+    }
+    (void)snprintf(dir, sizeof dir, "%s", m->dir); /* The handle may be freed meanwhile. */
+    rc = zks__machine_run(m, what, timeout_ms);
+    bool named = rc != 0 && strcmp(dir, "/") != 0;
+    return named ? zks__error_set(rc, "%s: %s", dir, zks_strerror(rc)) : zks__error_end(rc);
+}
+
+int zks__submit(struct zks__machine *m, struct zks_op *op, int what, int64_t timeout_ms)
+{
+    zks__error_begin();
+    int rc = check_call(m, timeout_ms);
+    if (rc != 0) {
+        return rc;
+    }
+    if (op == NULL || op->zks__cb == NULL) {
+        return zks__invalid("op", op == NULL ? "NULL" : "zks_op_init() was not given a callback");
+    }
+    rc = zks__machine_submit(m, op, what, timeout_ms);
+    return rc == ZKS_EINVAL ? zks__invalid("op", "in use by another operation")
+                            : zks__error_end(rc);
+}
+
 int zks__fill_random(void *buf, size_t size)
 {
     unsigned char *at = buf;

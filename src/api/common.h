@@ -2,11 +2,22 @@
 #ifndef ZKS_API_COMMON_H
 #define ZKS_API_COMMON_H
 
+#include "api/last_error.h"
 #include "core/name.h"
 #include "driver/machine.h"
 
 /* zks__dir_valid: whether the path, which may be NULL, can be a primitive's: "/a/b", not "/". */
 bool zks__dir_valid(const char *path);
+
+/* zks__invalid: ZKS_EINVAL, with "NAME: WHAT IS WRONG" as the sentence.
+ * zks__check_dir: 0, or ZKS_EINVAL with what is wrong with the path. */
+int zks__invalid(const char *name, const char *wrong);
+int zks__check_dir(const char *path);
+
+/* zks__run, zks__submit: zks__machine_run and zks__machine_submit for a public function, with the
+ * sentence of an error set.  The machine may be NULL: ZKS_EINVAL. */
+int zks__run(struct zks__machine *m, int what, int64_t timeout_ms);
+int zks__submit(struct zks__machine *m, struct zks_op *op, int what, int64_t timeout_ms);
 
 /* zks__fill_random: 0 or ZKS_ESYSTEM. */
 int zks__fill_random(void *buf, size_t size);

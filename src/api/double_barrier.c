@@ -83,18 +83,36 @@ static int init(struct zks_double_barrier *b, zks_client *client, const char *pa
     return zks__machine_attach(&b->machine, &type, client, b->core.dir);
 }
 
+static int check(const zks_client *client, const char *path, uint32_t n, const char *id,
+                 zks_double_barrier *const *barrier)
+{
+    if (client == NULL || barrier == NULL) {
+        return zks__invalid(client == NULL ? "client" : "barrier", "NULL");
+    }
+    if (n < 1 || n > ZKS__N_MAX) {
+        return zks__error_set(ZKS_EINVAL, "n: %lu is not between 1 and %d", (unsigned long)n,
+                              (int)ZKS__N_MAX);
+    }
+    if (id != NULL && !id_valid(id)) {
+        return zks__error_set(ZKS_EINVAL,
+                              "id: not 1 to %d bytes without a slash and control characters",
+                              (int)ZKS__ID_MAX);
+    }
+    return zks__check_dir(path);
+}
+
 int zks_double_barrier_new(zks_client *client, const char *path, uint32_t n, const char *id,
                            zks_double_barrier **barrier)
 {
     unsigned char random[ZKS__STEM_LEN / 2];
     char made[ZKS__ID_MAX + 1];
-    if (client == NULL || barrier == NULL || !zks__dir_valid(path) || n < 1 || n > ZKS__N_MAX ||
-        (id != NULL && !id_valid(id))) {
-        return ZKS_EINVAL;
-    }
-    int rc = zks__fill_random(random, sizeof random);
+    int rc = check(client, path, n, id, barrier);
     if (rc != 0) {
         return rc;
+    }
+    rc = zks__fill_random(random, sizeof random);
+    if (rc != 0) {
+        return zks__error(rc);
     }
     if (id == NULL) {
         char host[65] = "";
@@ -104,7 +122,10 @@ int zks_double_barrier_new(zks_client *client, const char *path, uint32_t n, con
         id = made;
     }
     if (!fits(client, path, n, id)) {
-        return ZKS_ETOOMANY;
+        return zks__error_set(ZKS_ETOOMANY,
+                              "%s: a round of %lu participants with so long a path and id does not "
+                              "fit into one request",
+                              path, (unsigned long)n);
     }
     struct zks_double_barrier *b = calloc(1, sizeof *b);
     rc = b != NULL ? init(b, client, path, n, id, random) : ZKS_ENOMEM;
@@ -112,7 +133,7 @@ int zks_double_barrier_new(zks_client *client, const char *path, uint32_t n, con
         if (b != NULL) {
             destroy(&b->machine);
         }
-        return rc;
+        return zks__error(rc);
     }
     *barrier = b;
     return 0;
@@ -127,28 +148,24 @@ void zks_double_barrier_free(zks_double_barrier *barrier)
 
 int zks_double_barrier_enter(zks_double_barrier *barrier, int64_t timeout_ms)
 {
-    return barrier != NULL
-               ? zks__machine_run(&barrier->machine, ZKS__DOUBLE_BARRIER_ENTER, timeout_ms)
-               : ZKS_EINVAL;
+    return zks__run(barrier != NULL ? &barrier->machine : NULL, ZKS__DOUBLE_BARRIER_ENTER,
+                    timeout_ms);
 }
 
 int zks_double_barrier_leave(zks_double_barrier *barrier, int64_t timeout_ms)
 {
-    return barrier != NULL
-               ? zks__machine_run(&barrier->machine, ZKS__DOUBLE_BARRIER_LEAVE, timeout_ms)
-               : ZKS_EINVAL;
+    return zks__run(barrier != NULL ? &barrier->machine : NULL, ZKS__DOUBLE_BARRIER_LEAVE,
+                    timeout_ms);
 }
 
 int zks_double_barrier_enter_op(zks_double_barrier *barrier, int64_t timeout_ms, zks_op *op)
 {
-    return barrier != NULL
-               ? zks__machine_submit(&barrier->machine, op, ZKS__DOUBLE_BARRIER_ENTER, timeout_ms)
-               : ZKS_EINVAL;
+    return zks__submit(barrier != NULL ? &barrier->machine : NULL, op, ZKS__DOUBLE_BARRIER_ENTER,
+                       timeout_ms);
 }
 
 int zks_double_barrier_leave_op(zks_double_barrier *barrier, int64_t timeout_ms, zks_op *op)
 {
-    return barrier != NULL
-               ? zks__machine_submit(&barrier->machine, op, ZKS__DOUBLE_BARRIER_LEAVE, timeout_ms)
-               : ZKS_EINVAL;
+    return zks__submit(barrier != NULL ? &barrier->machine : NULL, op, ZKS__DOUBLE_BARRIER_LEAVE,
+                       timeout_ms);
 }

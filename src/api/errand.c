@@ -132,9 +132,9 @@ static int run(struct zks__errand *e, zks_client *client, const char *dir, int64
     int rc = zks__machine_attach(&e->machine, &type, client, dir);
     if (rc != 0) {
         free(e);
-        return rc;
+        return zks__error(rc);
     }
-    rc = zks__machine_run(&e->machine, 0, timeout_ms);
+    rc = zks__run(&e->machine, 0, timeout_ms);
     if (rc == 0 && copy != NULL) {
         copy(e, to);
     }
@@ -148,7 +148,7 @@ int zks__errand_run(struct zks__errand *e, zks_client *client, const char *dir, 
     int rc = zks__in_callback() ? ZKS_EDEADLK : zks__client_enter(client);
     if (rc != 0) {
         free(e);
-        return rc;
+        return zks__error(rc);
     }
     rc = run(e, client, dir, timeout_ms, copy, to);
     zks__client_leave(client);

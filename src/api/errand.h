@@ -4,7 +4,7 @@
 #ifndef ZKS_API_ERRAND_H
 #define ZKS_API_ERRAND_H
 
-#include "driver/machine.h"
+#include "api/common.h"
 
 struct zks__errand {
     struct zks__machine machine;
@@ -31,7 +31,8 @@ void zks__errand_end(struct zks__errand *e, struct zks__out *out, int result);
 
 /* zks__errand_run: runs a zeroed errand whose two functions are set, about `dir`.  It returns when it is
  * over; the errand's memory, which begins with it and was allocated, has gone then.  `copy`, unless NULL,
- * is called before that where the result is 0. */
+ * is called before that where the result is 0.
+ * It sets the sentence of an error. */
 int zks__errand_run(struct zks__errand *e, zks_client *client, const char *dir, int64_t timeout_ms,
                     void (*copy)(const struct zks__errand *e, void *to), void *to);
 

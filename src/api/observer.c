@@ -330,21 +330,24 @@ static const struct zks__machine_type type = {step,    deadline, clean,  NULL,
 
 int zks_observer_new(zks_client *client, const char *path, bool brief, zks_observer **observer)
 {
-    if (client == NULL || observer == NULL || path == NULL ||
-        (!zks__dir_valid(path) && strcmp(path, "/") != 0)) {
-        return ZKS_EINVAL;
+    if (client == NULL || observer == NULL) {
+        return zks__invalid(client == NULL ? "client" : "observer", "NULL");
+    }
+    int rc = path != NULL && strcmp(path, "/") == 0 ? 0 : zks__check_dir(path);
+    if (rc != 0) {
+        return rc;
     }
     struct zks_observer *o = calloc(1, sizeof *o + strlen(path) + 1);
     if (o == NULL) {
-        return ZKS_ENOMEM;
+        return zks__error(ZKS_ENOMEM);
     }
     strcpy(o->dir, path);
     o->brief = brief;
     o->retry_at = ZKS__NEVER;
-    int rc = zks__machine_attach(&o->machine, &type, client, o->dir);
+    rc = zks__machine_attach(&o->machine, &type, client, o->dir);
     if (rc != 0) {
         destroy(&o->machine);
-        return rc;
+        return zks__error(rc);
     }
     *observer = o;
     return 0;
@@ -375,14 +378,13 @@ struct zks_view *zks_observer_take(zks_observer *observer)
 
 int zks_observer_next_op(zks_observer *observer, int64_t timeout_ms, zks_op *op)
 {
-    return observer != NULL ? zks__machine_submit(&observer->machine, op, LOOK_NEXT, timeout_ms)
-                            : ZKS_EINVAL;
+    return zks__submit(observer != NULL ? &observer->machine : NULL, op, LOOK_NEXT, timeout_ms);
 }
 
 /* A request of this call's that ends with 0 has left a view, which nobody else takes meanwhile. */
 static int run(zks_observer *observer, int what, int64_t timeout_ms, struct zks_view **view)
 {
-    int rc = zks__machine_run(&observer->machine, what, timeout_ms);
+    int rc = zks__run(&observer->machine, what, timeout_ms);
     if (rc == 0) {
         *view = zks_observer_take(observer);
     }
@@ -391,15 +393,19 @@ static int run(zks_observer *observer, int what, int64_t timeout_ms, struct zks_
 
 int zks_observer_next(zks_observer *observer, int64_t timeout_ms, struct zks_view **view)
 {
-    if (observer == NULL || view == NULL || timeout_ms < ZKS_FOREVER) {
-        return ZKS_EINVAL;
+    if (observer == NULL || view == NULL) {
+        return zks__invalid(observer == NULL ? "handle" : "view", "NULL");
+    }
+    if (timeout_ms < ZKS_FOREVER) {
+        return zks__invalid("timeout_ms", "negative");
     }
     struct zks_client *c = observer->machine.client;
     int rc = c == NULL ? ZKS_ECLOSED : zks__in_callback() ? ZKS_EDEADLK : zks__client_enter(c);
-    if (rc == 0) {
-        rc = run(observer, LOOK_NEXT, timeout_ms, view);
-        zks__client_leave(c);
+    if (rc != 0) {
+        return zks__error(rc);
     }
+    rc = run(observer, LOOK_NEXT, timeout_ms, view);
+    zks__client_leave(c);
     return rc;
 }
 
@@ -407,12 +413,15 @@ int zks_observer_next(zks_observer *observer, int64_t timeout_ms, struct zks_vie
 int zks_look(zks_client *client, const char *path, int64_t timeout_ms, struct zks_view **view)
 {
     zks_observer *observer = NULL;
-    if (client == NULL || view == NULL || timeout_ms < ZKS_FOREVER) {
-        return ZKS_EINVAL;
+    if (client == NULL || view == NULL) {
+        return zks__invalid(client == NULL ? "client" : "view", "NULL");
+    }
+    if (timeout_ms < ZKS_FOREVER) {
+        return zks__invalid("timeout_ms", "negative");
     }
     int rc = zks__in_callback() ? ZKS_EDEADLK : zks__client_enter(client);
     if (rc != 0) {
-        return rc;
+        return zks__error(rc);
     }
     rc = zks_observer_new(client, path, false, &observer);
     if (rc == 0) {
@@ -427,10 +436,14 @@ int zks_rwlock_list(zks_client *client, const char *path, int64_t timeout_ms,
                     struct zks_contender **list, size_t *count)
 {
     struct zks_view *view = NULL;
-    if (list == NULL || count == NULL || !zks__dir_valid(path)) {
-        return ZKS_EINVAL;
+    if (list == NULL || count == NULL) {
+        return zks__invalid(list == NULL ? "list" : "count", "NULL");
     }
-    int rc = zks_look(client, path, timeout_ms, &view);
+    int rc = zks__check_dir(path);
+    if (rc != 0) {
+        return rc;
+    }
+    rc = zks_look(client, path, timeout_ms, &view);
     if (rc == 0) {
         *count = view->n_contenders;
         *list = view->n_contenders > 0 ? view->contenders : NULL;

@@ -67,12 +67,15 @@ static void copy(const struct zks__errand *e, void *to)
 
 int zks_client_ping(zks_client *client, int64_t timeout_ms, struct zks_ping *ping)
 {
-    if (client == NULL || ping == NULL || timeout_ms < ZKS_FOREVER) {
-        return ZKS_EINVAL;
+    if (client == NULL || ping == NULL) {
+        return zks__invalid(client == NULL ? "client" : "ping", "NULL");
+    }
+    if (timeout_ms < ZKS_FOREVER) {
+        return zks__invalid("timeout_ms", "negative");
     }
     struct pinger *p = calloc(1, sizeof *p);
     if (p == NULL) {
-        return ZKS_ENOMEM;
+        return zks__error(ZKS_ENOMEM);
     }
     p->errand.start = start;
     p->errand.answered = answered;

@@ -39,13 +39,18 @@ static bool removable(const char *path)
 
 int zks_remove(zks_client *client, const char *path, int64_t timeout_ms)
 {
-    if (client == NULL || timeout_ms < ZKS_FOREVER || !removable(path)) {
-        return ZKS_EINVAL;
+    if (client == NULL || timeout_ms < ZKS_FOREVER) {
+        return zks__invalid(client == NULL ? "client" : "timeout_ms",
+                            client == NULL ? "NULL" : "negative");
+    }
+    if (!removable(path)) {
+        return zks__invalid("path", "not the znode of a lock's contender or of a double barrier's "
+                                    "participant");
     }
     size_t dir_len = (size_t)(strrchr(path, '/') - path);
     struct remover *r = calloc(1, sizeof *r + strlen(path) + 2);
     if (r == NULL) {
-        return ZKS_ENOMEM;
+        return zks__error(ZKS_ENOMEM);
     }
     /* Of "/name" the folder is "/". */
     memcpy(r->dir, path, dir_len > 0 ? dir_len : 1);

@@ -103,21 +103,27 @@ int zks_rwlock_new(zks_client *client, const char *path, const zks_rwlock_option
     static const zks_rwlock_options defaults = ZKS_RWLOCK_OPTIONS_INIT;
     unsigned char random[ZKS__STEM_LEN / 2];
     struct zks__stem stem;
-    if (client == NULL || lock == NULL || !zks__dir_valid(path) ||
-        (options != NULL &&
-         (options->size < sizeof options->size || options->size > sizeof defaults))) {
-        return ZKS_EINVAL;
+    if (client == NULL || lock == NULL) {
+        return zks__invalid(client == NULL ? "client" : "lock", "NULL");
+    }
+    if (options != NULL &&
+        (options->size < sizeof options->size || options->size > sizeof defaults)) {
+        return zks__invalid("options.size", "not set by ZKS_RWLOCK_OPTIONS_INIT of this library");
+    }
+    int rc = zks__check_dir(path);
+    if (rc != 0) {
+        return rc;
     }
     struct zks_rwlock *l = calloc(1, sizeof *l);
     if (l == NULL) {
-        return ZKS_ENOMEM;
+        return zks__error(ZKS_ENOMEM);
     }
     l->options = defaults;
     if (options != NULL) {
         memcpy(&l->options, options, options->size);
     }
     l->data = strdup(client->description);
-    int rc = l->data != NULL ? zks__fill_random(random, sizeof random) : ZKS_ENOMEM;
+    rc = l->data != NULL ? zks__fill_random(random, sizeof random) : ZKS_ENOMEM;
     if (rc == 0) {
         zks__stem_init(&stem, random);
         zks__rwlock_init(&l->core, path, &stem, l->data, strlen(l->data));
@@ -127,7 +133,7 @@ int zks_rwlock_new(zks_client *client, const char *path, const zks_rwlock_option
     }
     if (rc != 0) {
         destroy(&l->machine);
-        return rc;
+        return zks__error(rc);
     }
     *lock = l;
     return 0;
@@ -140,16 +146,19 @@ void zks_rwlock_free(zks_rwlock *lock)
     }
 }
 
+static int run(zks_rwlock *lock, int what, int64_t timeout_ms)
+{
+    return zks__run(lock != NULL ? &lock->machine : NULL, what, timeout_ms);
+}
+
 int zks_rwlock_rdlock(zks_rwlock *lock, int64_t timeout_ms)
 {
-    return lock != NULL ? zks__machine_run(&lock->machine, ZKS__RWLOCK_RDLOCK, timeout_ms)
-                        : ZKS_EINVAL;
+    return run(lock, ZKS__RWLOCK_RDLOCK, timeout_ms);
 }
 
 int zks_rwlock_wrlock(zks_rwlock *lock, int64_t timeout_ms)
 {
-    return lock != NULL ? zks__machine_run(&lock->machine, ZKS__RWLOCK_WRLOCK, timeout_ms)
-                        : ZKS_EINVAL;
+    return run(lock, ZKS__RWLOCK_WRLOCK, timeout_ms);
 }
 
 /* What an unlock that is not waited for answers, and whether there is something to do.  The client's
@@ -175,29 +184,24 @@ static int unlock_now(zks_rwlock *lock)
 {
     int rc = zks__machine_submit_if(&lock->machine, &lock->unlock_op, ZKS__RWLOCK_UNLOCK, 0,
                                     admit_unlock);
-    return rc == ZKS_EINVAL ? ZKS_EPERM : rc; /* The operation is in use: by another unlock. */
+    /* ZKS_EINVAL: the operation is in use, by another unlock. */
+    return zks__error(rc == ZKS_EINVAL ? ZKS_EPERM : rc);
 }
 
 int zks_rwlock_unlock(zks_rwlock *lock, int64_t timeout_ms)
 {
-    if (lock == NULL) {
-        return ZKS_EINVAL;
-    }
-    if (timeout_ms == 0) {
-        return unlock_now(lock);
-    }
-    return zks__machine_run(&lock->machine, ZKS__RWLOCK_UNLOCK, timeout_ms);
+    bool now = lock != NULL && timeout_ms == 0;
+    return now ? unlock_now(lock) : run(lock, ZKS__RWLOCK_UNLOCK, timeout_ms);
 }
 
 int zks_rwlock_downgrade(zks_rwlock *lock, int64_t timeout_ms)
 {
-    return lock != NULL ? zks__machine_run(&lock->machine, ZKS__RWLOCK_DOWNGRADE, timeout_ms)
-                        : ZKS_EINVAL;
+    return run(lock, ZKS__RWLOCK_DOWNGRADE, timeout_ms);
 }
 
 static int submit(zks_rwlock *lock, int what, int64_t timeout_ms, zks_op *op)
 {
-    return lock != NULL ? zks__machine_submit(&lock->machine, op, what, timeout_ms) : ZKS_EINVAL;
+    return zks__submit(lock != NULL ? &lock->machine : NULL, op, what, timeout_ms);
 }
 
 int zks_rwlock_rdlock_op(zks_rwlock *lock, int64_t timeout_ms, zks_op *op)

@@ -35,28 +35,50 @@ static unsigned long next_char(const unsigned char **at)
     return more == 2 && c < 0x800 ? 0 : c;
 }
 
-static bool segment_valid(const char *from, size_t len)
+static const char *component_fault(const char *from, size_t len)
 {
-    return len > 0 && !(len == 1 && from[0] == '.') &&
-           !(len == 2 && from[0] == '.' && from[1] == '.');
+    return len == 0                                       ? "an empty component (\"//\")"
+           : len == 1 && from[0] == '.'                   ? "the component \".\""
+           : len == 2 && from[0] == '.' && from[1] == '.' ? "the component \"..\""
+                                                          : NULL;
+}
+
+static const char *char_fault(const char *path)
+{
+    for (const unsigned char *at = (const unsigned char *)path; *at != '\0';) {
+        unsigned long c = next_char(&at);
+        if (c == 0) {
+            return "not UTF-8, or a character above U+FFFF";
+        }
+        if (!char_valid(c)) {
+            return c < 0xa0 ? "a control character" : "a character that ZooKeeper does not allow";
+        }
+    }
+    return NULL;
+}
+
+const char *zks__path_fault(const char *path)
+{
+    if (path[0] != '/') {
+        return path[0] == '\0' ? "empty" : "no slash at the beginning";
+    }
+    if (path[1] == '\0') {
+        return "the root itself";
+    }
+    const char *fault = char_fault(path);
+    for (const char *from = path + 1; fault == NULL; from = strchr(from, '/') + 1) {
+        if (*from == '\0') {
+            return "a slash at the end";
+        }
+        fault = component_fault(from, strcspn(from, "/"));
+        if (strchr(from, '/') == NULL) {
+            break;
+        }
+    }
+    return fault;
 }
 
 bool zks__path_valid(const char *path)
 {
-    if (path[0] != '/') {
-        return false;
-    }
-    for (const unsigned char *at = (const unsigned char *)path; *at != '\0';) {
-        if (!char_valid(next_char(&at))) {
-            return false;
-        }
-    }
-    for (const char *from = path + 1;; from = strchr(from, '/') + 1) {
-        if (!segment_valid(from, strcspn(from, "/"))) {
-            return false;
-        }
-        if (strchr(from, '/') == NULL) {
-            return true;
-        }
-    }
+    return zks__path_fault(path) == NULL;
 }

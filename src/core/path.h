@@ -9,4 +9,7 @@
  * length is too long here. */
 bool zks__path_valid(const char *path);
 
+/* zks__path_fault: what is wrong with a path that is not valid; NULL for one that is. */
+const char *zks__path_fault(const char *path);
+
 #endif

@@ -13,7 +13,7 @@
 
 void zks__client_log(struct zks_client *c, enum zks_log_level level, const char *format, ...)
 {
-    char line[512];
+    char line[1200];
     va_list args;
     if (c->options.log == NULL || level > c->options.log_level) {
         return;

@@ -9,6 +9,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "api/last_error.h"
 #include "local/clock.h"
 #include "local/lockfile.h"
 #include "local/spawn.h"
@@ -129,6 +130,7 @@ int64_t zks_local_pid(void)
 int zks_local_folder(char *buf, size_t size)
 {
     struct zks__place place;
+    zks__error_begin();
     int rc = zks__place_init(&place, NULL, NULL);
     if (rc == 0 && (buf == NULL || strlen(place.folder) >= size)) {
         rc = ZKS_EINVAL;
@@ -136,7 +138,7 @@ int zks_local_folder(char *buf, size_t size)
     if (rc == 0) {
         memcpy(buf, place.folder, strlen(place.folder) + 1);
     }
-    return rc;
+    return zks__error_end(rc);
 }
 
 /* ---- Starting it ---- */
@@ -238,12 +240,14 @@ static int find_or_start(bool starts, int64_t timeout_ms, zks_log_cb log, void *
 
 int zks_local_find(int64_t timeout_ms, zks_log_cb log, void *log_arg, struct zks_local *local)
 {
-    return find_or_start(false, timeout_ms, log, log_arg, local);
+    zks__error_begin();
+    return zks__error_end(find_or_start(false, timeout_ms, log, log_arg, local));
 }
 
 int zks_local_start(int64_t timeout_ms, zks_log_cb log, void *log_arg, struct zks_local *local)
 {
-    return find_or_start(true, timeout_ms, log, log_arg, local);
+    zks__error_begin();
+    return zks__error_end(find_or_start(true, timeout_ms, log, log_arg, local));
 }
 
 /* ---- Being it ---- */
@@ -301,19 +305,17 @@ static int fill_claim(struct claim *c)
 
 int zks_local_claim(zks_log_cb log, void *log_arg, struct zks_local_claim **claim)
 {
-    if (claim == NULL) {
-        return ZKS_EINVAL;
-    }
-    struct claim *c = calloc(1, sizeof *c);
+    zks__error_begin();
+    struct claim *c = claim != NULL ? calloc(1, sizeof *c) : NULL;
     if (c == NULL) {
-        return ZKS_ENOMEM;
+        return zks__error_end(claim == NULL ? ZKS_EINVAL : ZKS_ENOMEM);
     }
     c->fd = -1;
     int rc = zks__place_init(&c->place, log, log_arg);
     rc = rc == 0 ? fill_claim(c) : rc;
     if (rc != 0) {
         zks_local_release(&c->shown);
-        return rc;
+        return zks__error_end(rc);
     }
     *claim = &c->shown;
     return 0;
@@ -321,6 +323,7 @@ int zks_local_claim(zks_log_cb log, void *log_arg, struct zks_local_claim **clai
 
 int zks_local_publish(struct zks_local_claim *claim, const char *address, bool open)
 {
+    zks__error_begin();
     struct claim *c = (struct claim *)(void *)claim;
     struct zks__server_record r = {.pid = getpid(), .open = open};
     const char *port = strrchr(address, ':');

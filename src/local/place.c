@@ -12,17 +12,21 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "api/last_error.h"
+
 void zks__place_say(const struct zks__place *p, enum zks_log_level level, const char *format, ...)
 {
     char line[ZKS__PLACE_MAX + 512];
     va_list arguments;
-    if (p->log == NULL) {
-        return;
-    }
     va_start(arguments, format);
     (void)vsnprintf(line, sizeof line, format, arguments);
     va_end(arguments);
-    p->log(level, line, p->log_arg);
+    if (level == ZKS_LOG_ERROR) {
+        (void)zks__error_set(0, "%s", line);
+    }
+    if (p->log != NULL) {
+        p->log(level, line, p->log_arg);
+    }
 }
 
 static int fail(const struct zks__place *p, const char *what, const char *path)

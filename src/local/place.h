@@ -18,6 +18,7 @@ typedef char zks__place_path[ZKS__PLACE_MAX + 32];
 /* zks__place_init: only finds out where it is; 0 or ZKS_ESYSTEM. */
 int zks__place_init(struct zks__place *p, zks_log_cb log, void *log_arg);
 
+/* zks__place_say: logs a line; at ZKS_LOG_ERROR it is also the sentence of the error. */
 void zks__place_say(const struct zks__place *p, enum zks_log_level level, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 
