@@ -22,7 +22,7 @@ SOAK_REQUESTS ?= 1000000
 werror := -DZKSYNC_WERROR=$(if $(CI),ON,OFF)
 build = cmake --preset $(1) $(werror) >/dev/null && cmake --build --preset $(1) -j $(JOBS)
 
-.PHONY: all demo check compat sim ensemble bench lint format install soak soak-sim soak-server clean
+.PHONY: all demo check compat sim ensemble bench lint format install uninstall soak soak-sim soak-server clean
 
 all:
 	@$(call build,release)
@@ -66,8 +66,15 @@ lint:
 format:
 	@git ls-files -z --cached --others --exclude-standard '*.c' '*.h' | xargs -0 clang-format -i
 
+# The shell does not expand ~ behind PREFIX= everywhere. The list of files is the last user's.
+prefix = $(patsubst ~/%,$(HOME)/%,$(PREFIX))
+
 install: all
-	@DESTDIR=$(DESTDIR) cmake --install build/release --prefix $(PREFIX)
+	@rm -f build/release/install_manifest.txt
+	@DESTDIR='$(DESTDIR)' cmake --install build/release --prefix '$(prefix)'
+
+uninstall:
+	@DESTDIR='$(DESTDIR)' cmake -DBUILD=build/release -DPREFIX='$(prefix)' -P cmake/uninstall.cmake
 
 soak:
 	@tools/setup check

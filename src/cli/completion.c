@@ -49,7 +49,12 @@ static const struct {
             "    compadd -S '' -- ${(M)found:#*/}\n"
             "    compadd -- ${found:#*/}\n"
             "}\n"
-            "if (( $+functions[compdef] )); then compdef _zksync zksync; fi\n"},
+            "# The file is either loaded as the function itself, or sourced.\n"
+            "if [[ ${funcstack[1]-} == _zksync ]]; then\n"
+            "    _zksync \"$@\"\n"
+            "elif (( $+functions[compdef] )); then\n"
+            "    compdef _zksync zksync\n"
+            "fi\n"},
     {"fish", "function __zksync_complete\n"
              "    set -l words (commandline -opc) (commandline -ct)\n"
              "    set -l found (zksync __complete -- $words[2..-1] 2>/dev/null)\n"

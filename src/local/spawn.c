@@ -37,10 +37,11 @@ static bool ourselves(char path[PATH_SIZE])
     return name != NULL && strcmp(name, "/zksync") == 0 && is_program(path);
 }
 
-/* The one that was installed with this library, or built with it. */
+/* The one that was installed with this library, or built with it.  Of a static library the program that
+ * has it is looked at instead. */
 static bool beside(char path[PATH_SIZE])
 {
-    static const char *const places[] = {"../bin/zksync", "../../bin/zksync", "src/cli/zksync"};
+    static const char *const places[] = {ZKS__BIN_FROM_LIB "/zksync", "src/cli/zksync"};
     static const char anything = 0;
     Dl_info info;
     char *file = dladdr(&anything, &info) != 0 && info.dli_fname != NULL
