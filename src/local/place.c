@@ -3,7 +3,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <pwd.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -13,6 +12,7 @@
 #include <unistd.h>
 
 #include "api/last_error.h"
+#include "local/home.h"
 
 void zks__place_say(const struct zks__place *p, enum zks_log_level level, const char *format, ...)
 {
@@ -36,24 +36,11 @@ static int fail(const struct zks__place *p, const char *what, const char *path)
     return ZKS_ESYSTEM;
 }
 
-/* Who runs with rights that its caller does not have must not be led by the caller's environment. */
-static const char *home_of(char *buf, size_t size)
-{
-    const char *home = secure_getenv("HOME");
-    struct passwd entry;
-    struct passwd *found = NULL;
-    if (home != NULL && home[0] == '/') {
-        return home;
-    }
-    bool known = getpwuid_r(geteuid(), &entry, buf, size, &found) == 0 && found != NULL;
-    return known && found->pw_dir != NULL && found->pw_dir[0] == '/' ? found->pw_dir : NULL;
-}
-
 /* The same folder for all of a user's programs: not the run-time folder, which is there for a login
  * alone, so that a job of cron would start a second server on the same data. */
 int zks__place_init(struct zks__place *p, zks_log_cb log, void *log_arg)
 {
-    char buf[4096];
+    char home[ZKS__PLACE_MAX];
     const char *state = secure_getenv("XDG_STATE_HOME");
     int len;
     p->log = log;
@@ -61,8 +48,7 @@ int zks__place_init(struct zks__place *p, zks_log_cb log, void *log_arg)
     if (state != NULL && state[0] == '/') {
         len = snprintf(p->folder, sizeof p->folder, "%s/zksync", state);
     } else {
-        const char *home = home_of(buf, sizeof buf);
-        if (home == NULL) {
+        if (!zks__home(home, sizeof home)) {
             zks__place_say(
                 p, ZKS_LOG_ERROR,
                 "zksync: there is no folder for a local server: neither XDG_STATE_HOME nor "
