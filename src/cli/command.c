@@ -92,12 +92,16 @@ static char **environment_with(char *all[FACTS])
     return made;
 }
 
-/* In single quotes everything stands for itself but a single quote. */
+/* Quotes for sh and fish alike: in single quotes they differ only in what a single quote and a backslash mean,
+ * and in double quotes both read these two the same. */
 static void put_quoted(FILE *to, const char *text)
 {
     fputc('\'', to);
     for (; *text != '\0'; text++) {
-        fputs(*text == '\'' ? "'\\''" : (char[2]){*text, '\0'}, to);
+        fputs(*text == '\''   ? "'\"'\"'"
+              : *text == '\\' ? "'\"\\\\\"'"
+                              : (char[2]){*text, '\0'},
+              to);
     }
     fputc('\'', to);
 }
@@ -110,14 +114,14 @@ char *cli_command_exports(const struct cli_job *job, const struct cli_facts *fac
     FILE *to = open_memstream(&text, &size);
     bool ok = make_facts(job, facts, all) && to != NULL;
     for (size_t i = 0; ok && i < FACTS && all[i] != NULL; i++) {
-        size_t name = strcspn(all[i], "=");
-        fprintf(to, "%.*s=", (int)name, all[i]);
-        put_quoted(to, all[i] + name + 1);
-        fprintf(to, "; export %.*s;\n", (int)name, all[i]);
+        size_t name = strcspn(all[i], "=") + 1;
+        fprintf(to, "export %.*s", (int)name, all[i]);
+        put_quoted(to, all[i] + name);
+        fputs(";\n", to);
     }
     free_facts(all);
     if (to != NULL) {
-        fprintf(to, "ZKSYNC_HOLD_PID=%ld; export ZKSYNC_HOLD_PID;\n", (long)holder);
+        fprintf(to, "export ZKSYNC_HOLD_PID='%ld';\n", (long)holder);
         ok = fclose(to) == 0 && ok;
     }
     if (!ok) {

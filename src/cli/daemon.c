@@ -38,22 +38,30 @@ static void let_go(int *ready_fd)
     (void)unsetenv("NOTIFY_SOCKET");
 }
 
-pid_t cli_daemon(int *ready_fd)
+pid_t cli_daemon_fork(int *ready_fd)
 {
     int ready[2];
     if (pipe2(ready, O_CLOEXEC) != 0) {
         return -1;
     }
+    (void)signal(SIGCHLD, SIG_DFL);
     pid_t pid = fork();
     int error = errno;
     *ready_fd = pid == 0 ? ready[1] : ready[0];
     close(pid == 0 ? ready[0] : ready[1]);
-    if (pid == 0) {
-        let_go(ready_fd);
-    } else if (pid < 0) {
+    if (pid < 0) {
         close(ready[0]);
     }
     errno = error;
+    return pid;
+}
+
+pid_t cli_daemon(int *ready_fd)
+{
+    pid_t pid = cli_daemon_fork(ready_fd);
+    if (pid == 0) {
+        let_go(ready_fd);
+    }
     return pid;
 }
 
@@ -75,7 +83,7 @@ int cli_daemon_await(pid_t daemon, int ready_fd)
     }
     while (waitpid(daemon, &status, 0) < 0) {
         if (errno != EINTR) {
-            return CLI_SYSTEM; /* SIGCHLD is ignored, so nobody can know. */
+            return CLI_SYSTEM;
         }
     }
     return cli_exit_of_wait(status);

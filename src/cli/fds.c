@@ -97,6 +97,15 @@ void cli_fds_close_ours(int keep, int also)
     }
 }
 
+void cli_fds_close_given(int keep)
+{
+    for (size_t i = 0; i < n_noted; i++) {
+        if (noted[i] > STDERR_FILENO && noted[i] != keep) {
+            close(noted[i]);
+        }
+    }
+}
+
 bool cli_fds_null(int fd)
 {
     int null = open("/dev/null", O_RDWR | O_CLOEXEC);

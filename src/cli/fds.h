@@ -14,6 +14,9 @@ void cli_fds_note(void);
  * it was noted, unless it is a standard one (-1 for none). */
 void cli_fds_close_ours(int keep, int also);
 
+/* cli_fds_close_given: closes what was noted but the standard ones and `keep` (-1 for none). */
+void cli_fds_close_given(int keep);
+
 /* cli_fds_null: puts /dev/null in the place of a descriptor; false with errno set where that fails. */
 bool cli_fds_null(int fd);
 

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <errno.h>
-#include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "commands.h"
@@ -30,8 +31,8 @@ static bool take_ward(struct cli_parser *p, struct cli_job *job)
     return true;
 }
 
-/* In the new process: a session of its own, and nothing of the starter's but standard error, until it is
- * held. */
+/* In the new process: nothing of the starter's is kept but standard error, until the lock is held, and the
+ * descriptor for events: a pipe would never end, and a file or a folder would stay in use. */
 static int be_holder(struct cli_job *job)
 {
     (void)setsid();
@@ -39,28 +40,39 @@ static int be_holder(struct cli_job *job)
         cli_say("/dev/null: %s", strerror(errno));
         return CLI_SYSTEM;
     }
+    cli_fds_close_given(job->status_fd);
+    (void)!chdir("/");
     return cli_front(job);
+}
+
+/* The lock must not stay held by a process of which nobody has been told. */
+static void give_up(pid_t holder)
+{
+    cli_say("standard output: %s", strerror(errno));
+    (void)kill(holder, SIGTERM);
+    (void)waitpid(holder, NULL, 0);
 }
 
 static int hold_in_background(struct cli_job *job)
 {
-    int ready[2];
-    if (pipe2(ready, O_CLOEXEC) != 0) {
-        cli_say("the system refuses a descriptor: %s", strerror(errno));
-        return CLI_SYSTEM;
-    }
-    pid_t holder = fork();
+    int ready_fd;
+    pid_t holder = cli_daemon_fork(&ready_fd);
     if (holder < 0) {
-        cli_say("the system refuses a process: %s", strerror(errno));
+        cli_say("cannot start a process: %s", strerror(errno));
         return CLI_SYSTEM;
     }
     if (holder == 0) {
-        close(ready[0]);
-        job->ready_fd = ready[1];
+        job->ready_fd = ready_fd;
         return be_holder(job);
     }
-    close(ready[1]);
-    return cli_daemon_await(holder, ready[0]);
+    (void)signal(SIGPIPE, SIG_IGN); /* A pipe that nobody reads is an error like any other. */
+    int code = cli_daemon_await(holder, ready_fd);
+    int error = errno;
+    if (code != CLI_OK && waitpid(holder, NULL, WNOHANG) == 0) {
+        errno = error;
+        give_up(holder);
+    }
+    return code;
 }
 
 static bool take(struct cli_parser *p, int letter, struct cli_job *job)
@@ -100,17 +112,25 @@ static int hold(struct cli_settings *s, int argc, char **argv)
     return code != 0 ? code : job.background ? hold_in_background(&job) : cli_front(&job);
 }
 
-/* A shell that evals nothing is content, and would go on without the lock. */
+/* Whether -b is among the options, whatever is wrong with them.  At worst a word is taken for it that is none. */
+static bool asks_for_background(int argc, char **argv)
+{
+    for (int i = 1; i < argc && strcmp(argv[i], "--") != 0; i++) {
+        bool is_long = strncmp(argv[i], "--b", 3) == 0;
+        if (is_long || (argv[i][0] == '-' && argv[i][1] != '-' && strchr(argv[i], 'b') != NULL)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* A shell that evaluates nothing succeeds, and would go on without the lock.  This fails in sh and in fish. */
 int cli_hold(struct cli_settings *s, int argc, char **argv)
 {
-    bool background = false;
-    for (int i = 1; i < argc; i++) {
-        background |= strcmp(argv[i], "-b") == 0 || strcmp(argv[i], "--background") == 0;
-    }
     pid_t self = getpid();
     int code = hold(s, argc, argv);
-    if (background && code != CLI_OK && getpid() == self) {
-        printf("(exit %d)\n", code);
+    if (code != CLI_OK && getpid() == self && asks_for_background(argc, argv)) {
+        printf("/bin/sh -c 'exit %d'\n", code);
     }
     return code;
 }

@@ -20,7 +20,7 @@ class Down(Case):
     def unreachable(self, *words, servers):
         result = self.zksync(*words, env=self.environment(ZKSYNC_SERVERS=servers,
                                                           ZKSYNC_CONNECT_TIMEOUT="0.5"))
-        self.assertEqual((result.code, result.out), (69, "(exit 69)\n" if "-b" in words else ""),
+        self.assertEqual((result.code, result.out), (69, "/bin/sh -c 'exit 69'\n" if "-b" in words else ""),
                          (words, result.err))
         self.assertIn(servers, result.err)
         self.assertEqual(len(result.err.splitlines()), 1, result.err)

@@ -355,7 +355,7 @@ class Hold(Case):
     def test_in_the_background_when_busy(self):
         holder = self.hold()
         result = self.zksync("hold", "-b", "-n", self.path)
-        self.assertEqual((result.code, result.out), (75, "(exit 75)\n"))
+        self.assertEqual((result.code, result.out), (75, "/bin/sh -c 'exit 75'\n"))
         # A shell that evals it does not go on as if it were held, whatever was wrong.
         for words in (f"-n {self.path}", "--foo", "/a/", f"-w 0.1 {self.path}"):
             run = self.spawn(["sh", "-c", f'eval "$({ZKSYNC} hold -b {words})" || exit; echo unlocked'])
