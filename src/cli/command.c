@@ -30,7 +30,7 @@ static const char *mode_of(const struct cli_job *job)
 static bool make_facts(const struct cli_job *job, const struct cli_facts *facts, char *all[FACTS])
 {
     bool lock = job->kind != CLI_CLAIM_ROUND;
-    char *held = lock ? cli_marker_add(job) : NULL;
+    char *held = lock ? cli_marker_add(job->settings, facts->node, facts->token) : NULL;
     size_t n = 0;
     memset(all, 0, FACTS * sizeof *all);
     bool ok = (!lock || held != NULL) && asprintf(&all[n++], "ZKSYNC_PATH=%s", facts->path) >= 0 &&

@@ -78,6 +78,7 @@ static const struct {
      "-w -E -c -k --wait --busy-exit-code --command --kill-after --on-loss --status-fd", "", true},
     {"hold", "-s -x -n -b --shared --exclusive --nonblock --background",
      "-w -E -k --wait --busy-exit-code --kill-after --on-loss --status-fd --for", "", false},
+    {"held", "-s -x --shared --exclusive", "", "", false},
     {"barrier", "-n --nonblock", "-w -E --wait --busy-exit-code", "set unset wait", false},
     {"double-barrier", "--wait-group",
      "-n -w -E -c -k --participants --id --wait --busy-exit-code --command --kill-after --on-loss "

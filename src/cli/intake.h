@@ -23,6 +23,7 @@ struct cli_keeper {
     struct cli_progress progress;
     struct cli_lease lease;
 
+    zks_observer *markers; /* While the servers are asked for the znodes that ZKSYNC_HELD names. */
     zks_op op;
     bool op_done;
     int op_result;

@@ -11,7 +11,6 @@
 #include "duration.h"
 #include "exit.h"
 #include "lease.h"
-#include "marker.h"
 
 static char shell[] = "/bin/sh";
 static char dash_c[] = "-c";
@@ -184,15 +183,5 @@ int cli_job_check(const struct cli_job *job)
             job->name);
         return CLI_SYSTEM;
     }
-    int code = cli_reach(job->settings);
-    if (code != 0) {
-        return code;
-    }
-    if (job->kind != CLI_CLAIM_ROUND && cli_marker_find(job)) {
-        cli_say("%s: this runs under a lock of %s already and would wait for itself for ever",
-                job->name, cli_short_path(job->settings, job->path));
-        cli_say("(ZKSYNC_HELD says so; a command that is to go on without that lock unsets it)");
-        return CLI_USAGE;
-    }
-    return 0;
+    return cli_reach(job->settings);
 }

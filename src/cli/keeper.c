@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The keeper: gets what is wanted, has it supervised while it is held, and lets go of it. */
+#include <inttypes.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/prctl.h>
@@ -8,6 +9,7 @@
 
 #include "client.h"
 #include "exit.h"
+#include "marker.h"
 #include "supervise.h"
 #include "timer.h"
 #include "who.h"
@@ -51,8 +53,9 @@ static bool may_start(const struct cli_keeper *k)
     return k->job->wait_ms != 0 || k->connected;
 }
 
-/* Waits until it is ours.  0, or an error; ZKS_ECANCELED where front wants no more. */
-static int acquire(struct cli_keeper *k)
+/* Starts an operation once it may start, and waits for its end.  False if the lease does not fit, which has been
+ * said. */
+static bool run_op(struct cli_keeper *k, int (*start)(struct cli_keeper *k, int64_t left_ms))
 {
     int64_t patience = k->job->settings->connect_timeout_ms;
     uint64_t deadline = after(k->job->started_ms, k->job->wait_ms);
@@ -61,6 +64,7 @@ static int acquire(struct cli_keeper *k)
     bool fits = true;
     connect_by = k->job->wait_ms != 0 ? cli_earlier(connect_by, deadline) : connect_by;
     zks_op_init(&k->op, cli_keeper_on_done, k);
+    k->op_done = false;
     while (!k->op_done) {
         uint64_t now = zks_clock_ms();
         bool late = !k->connected && now >= connect_by;
@@ -76,7 +80,7 @@ static int acquire(struct cli_keeper *k)
             int64_t left = k->job->wait_ms <= 0 ? k->job->wait_ms
                            : deadline > now     ? (int64_t)(deadline - now)
                                                 : 1;
-            k->op_result = cli_claim_acquire(&k->claim, left, &k->op);
+            k->op_result = start(k, left);
             started = k->op_result == 0;
             k->op_done = !started;
         }
@@ -88,16 +92,81 @@ static int acquire(struct cli_keeper *k)
     if (k->op_result == 0) {
         k->session_lost = false; /* It was of one in which we only waited. */
     }
-    cli_progress_stop(&k->progress);
-    cli_report_live(&k->report, "");
-    if (!fits) {
-        return ZKS_EPERM; /* It has been said why. */
+    return fits;
+}
+
+/* 0, or an error; ZKS_ECANCELED if front wants no more. */
+static int result_of(struct cli_keeper *k, int (*start)(struct cli_keeper *k, int64_t left_ms))
+{
+    if (!run_op(k, start)) {
+        return ZKS_EPERM;
     }
     bool never = !k->connected && !k->quit && k->op_result != ZKS_EAUTH;
     return k->op_result == ZKS_ECANCELED && k->session_lost && !k->connected ? ZKS_EAUTH
            : never && (k->op_result == ZKS_ECANCELED || k->op_result == ZKS_ETIMEDOUT)
                ? ZKS_EDISCONNECTED
                : k->op_result;
+}
+
+static int start_look(struct cli_keeper *k, int64_t left_ms)
+{
+    int64_t limit_ms = left_ms == 0 ? k->job->settings->connect_timeout_ms : left_ms;
+    return zks_observer_next_op(k->markers, limit_ms, &k->op);
+}
+
+static int start_claim(struct cli_keeper *k, int64_t left_ms)
+{
+    return cli_claim_acquire(&k->claim, left_ms, &k->op);
+}
+
+static int say_nested(struct cli_keeper *k, const struct zks_contender *holder)
+{
+    char who[CLI_WHO_SIZE];
+    cli_report_say(&k->report,
+                   "%s: this process runs under this lock already, held by %s with token %" PRIu64
+                   ", and would wait for itself",
+                   cli_keeper_path(k), cli_who(holder->data, who), holder->token);
+    cli_report_say(&k->report, "%s: to wait all the same, unset ZKSYNC_HELD", cli_keeper_path(k));
+    return ZKS_EDEADLK;
+}
+
+/* A command that asks for a lock under which it runs waits for itself.  Markers can be stale, so the servers are
+ * asked.  Nothing depends on how old the answer is: the lock itself keeps others out. */
+static int check_markers(struct cli_keeper *k)
+{
+    int rc;
+    if (k->claim.lock == NULL || !cli_marker_exists(k->job->settings, k->job->path)) {
+        return 0;
+    }
+    rc = zks_observer_new(k->client, k->job->path, true, &k->markers);
+    rc = rc != 0 ? rc : result_of(k, start_look);
+    if (rc == 0) {
+        struct zks_view *view = zks_observer_take(k->markers);
+        const struct zks_contender *holder =
+            view != NULL ? cli_marker_holder(k->job->settings, k->job->path, view) : NULL;
+        if (holder != NULL) {
+            rc = say_nested(k, holder);
+        } else {
+            cli_report_tell(&k->report, "%s: ignoring ZKSYNC_HELD, which names an earlier lock",
+                            cli_keeper_path(k));
+        }
+        zks_view_free(view);
+    }
+    zks_observer_free(k->markers);
+    /* A question that is not answered in time is not a busy lock. */
+    return rc == ZKS_ETIMEDOUT ? ZKS_EDISCONNECTED : rc;
+}
+
+static int acquire(struct cli_keeper *k)
+{
+    int rc = check_markers(k);
+    if (rc == 0) {
+        cli_progress_start(&k->progress, &k->claim, &k->report);
+        rc = result_of(k, start_claim);
+        cli_progress_stop(&k->progress);
+        cli_report_live(&k->report, "");
+    }
+    return rc;
 }
 
 /* ---- Letting go of it ---- */
@@ -168,10 +237,9 @@ static int work(struct cli_keeper *k)
     if (rc != 0) {
         return fail(k, rc);
     }
-    cli_progress_start(&k->progress, &k->claim, &k->report);
     rc = acquire(k);
-    if (rc == ZKS_EPERM) {
-        return CLI_USAGE;
+    if (rc == ZKS_EPERM || rc == ZKS_EDEADLK) {
+        return CLI_USAGE; /* It has been said why. */
     }
     if (rc != 0) {
         return rc == ZKS_ECANCELED ? CLI_OK : fail(k, rc);

@@ -41,6 +41,18 @@ int cli_look(const struct cli_settings *s, zks_client *client, const char *path,
     return rc == 0 ? 0 : cli_fail(path, rc, CLI_UNREACHABLE);
 }
 
+int cli_look_holders(const struct cli_settings *s, zks_client *client, const char *path,
+                     struct zks_view **view)
+{
+    char full[CLI_PATH_SIZE];
+    zks_observer *observer = NULL;
+    int rc =
+        cli_full_path(s, path, full) ? zks_observer_new(client, full, true, &observer) : ZKS_EINVAL;
+    rc = rc != 0 ? rc : zks_observer_next(observer, cli_limit_ms(s), view);
+    zks_observer_free(observer);
+    return rc == 0 ? 0 : cli_fail(path, rc, CLI_UNREACHABLE);
+}
+
 const char *cli_kind_name(const struct zks_view *view)
 {
     switch (view->kind) {

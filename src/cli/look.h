@@ -11,6 +11,11 @@
 int cli_look(const struct cli_settings *s, zks_client *client, const char *path,
              struct zks_view **view);
 
+/* cli_look_holders: the same, but only holders have session, since, age, token and data: one request on a long
+ * queue rather than one for each waiter. */
+int cli_look_holders(const struct cli_settings *s, zks_client *client, const char *path,
+                     struct zks_view **view);
+
 /* cli_json_option: for a subcommand whose only option is --json: takes all options.  True, or p->exit is the
  * exit code. */
 bool cli_json_option(struct cli_parser *p, struct cli_settings *s, int argc, char **argv,

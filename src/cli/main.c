@@ -8,11 +8,19 @@
 static const struct {
     const char *name;
     int (*run)(struct cli_settings *s, int argc, char **argv);
-} commands[] = {
-    {"lock", cli_lock},   {"barrier", cli_barrier},       {"double-barrier", cli_double_barrier},
-    {"hold", cli_hold},   {"status", cli_status},         {"ls", cli_ls},
-    {"watch", cli_watch}, {"break", cli_break},           {"ping", cli_ping},
-    {"serve", cli_serve}, {"completion", cli_completion}, {"__complete", cli_complete}};
+} commands[] = {{"lock", cli_lock},
+                {"barrier", cli_barrier},
+                {"double-barrier", cli_double_barrier},
+                {"hold", cli_hold},
+                {"held", cli_held},
+                {"status", cli_status},
+                {"ls", cli_ls},
+                {"watch", cli_watch},
+                {"break", cli_break},
+                {"ping", cli_ping},
+                {"serve", cli_serve},
+                {"completion", cli_completion},
+                {"__complete", cli_complete}};
 
 static int run(struct cli_settings *s, int argc, char **argv)
 {

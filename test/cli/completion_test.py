@@ -15,7 +15,7 @@ import time
 
 from harness import Case, LIMIT, SERVERS, ZKSYNC, main
 
-COMMANDS = ["barrier", "break", "completion", "double-barrier", "hold", "lock", "ls", "ping", "serve",
+COMMANDS = ["barrier", "break", "completion", "double-barrier", "held", "hold", "lock", "ls", "ping", "serve",
             "status", "watch"]
 
 
@@ -62,7 +62,7 @@ class Completion(Case):
     def test_paths(self):
         for name in ("alpha", "alphabet", "beta"):
             self.outside.create(f"{self.path}/{name}/deep", b"", makepath=True)
-        for before in (["lock"], ["lock", "-s"], ["lock", "-w", "10"], ["status"], ["status", "--json"], ["hold"],
+        for before in (["lock"], ["lock", "-s"], ["lock", "-w", "10"], ["status"], ["status", "--json"], ["hold"], ["held", "-s"],
                        ["barrier", "set"], ["watch"], ["ls", "-r"], ["break", "--yes"],
                        ["double-barrier", "-n", "3"]):
             self.assertEqual(self.bash(*before, self.path + "/al"),

@@ -11,7 +11,7 @@ import tempfile
 from harness import (Case, SERVERS, ZKSYNC, await_true, die_with_parent, events_of, keeper_of,
                      main)
 
-COMMANDS = ("lock", "hold", "barrier", "double-barrier", "status", "ls", "watch", "break", "ping", "serve",
+COMMANDS = ("lock", "hold", "held", "barrier", "double-barrier", "status", "ls", "watch", "break", "ping", "serve",
             "completion")
 
 
@@ -89,7 +89,7 @@ class Lock(Case):
                                          "ZKSYNC_TOKEN"])
         self.assertEqual((facts["ZKSYNC_PATH"], facts["ZKSYNC_MODE"]), (self.path, "read"))
         self.assertTrue(facts["ZKSYNC_NODE"].startswith(self.path + "/_c_"))
-        self.assertEqual(facts["ZKSYNC_HELD"], f"{SERVERS}\t{self.path}")
+        self.assertEqual(facts["ZKSYNC_HELD"], f"{SERVERS}{facts['ZKSYNC_NODE']}@{facts['ZKSYNC_TOKEN']}")
         later = self.zksync("lock", self.path, "-c", "echo $ZKSYNC_TOKEN $ZKSYNC_MODE").out.split()
         self.assertGreater(int(later[0]), int(facts["ZKSYNC_TOKEN"]))
         self.assertEqual(later[1], "write")
@@ -107,7 +107,7 @@ class Lock(Case):
         inner = f"{ZKSYNC} lock -s {self.path} echo inside"
         result = self.zksync("lock", self.path, "-c", inner)
         self.assertEqual((result.code, result.out), (64, ""))
-        self.assertIn(f"under a lock of {self.path} already", result.err)
+        self.assertIn(f"{self.path}: this process runs under this lock already", result.err)
         self.assertEqual(len(result.err.splitlines()), 2)
         # Another path is another lock, and whoever knows better can say so.
         result = self.zksync("lock", self.path, "-c", f"{ZKSYNC} lock {self.path}/b echo inside")
