@@ -22,7 +22,7 @@ SOAK_REQUESTS ?= 1000000
 werror := -DZKSYNC_WERROR=$(if $(CI),ON,OFF)
 build = cmake --preset $(1) $(werror) >/dev/null && cmake --build --preset $(1) -j $(JOBS)
 
-.PHONY: all demo check compat sim ensemble bench lint format install uninstall soak soak-sim soak-server clean
+.PHONY: all demo check mutants compat sim ensemble bench lint format install uninstall soak soak-sim soak-server clean
 
 all:
 	@$(call build,release)
@@ -37,6 +37,13 @@ check:
 	@set -e; for preset in $(CHECK_PRESETS); do $(call build,$$preset); done
 	@tools/lint build/dev
 	@tools/run-tests $(CHECK_RUNS)
+	@tools/mutants --sample 10
+
+# Every known fault that the tests must notice: see tools/mutants --help.
+mutants:
+	@tools/setup check
+	@$(call build,dev)
+	@tools/mutants $(MUTANTS)
 
 # Other people's clients with the local server and with ZooKeeper's, and what differs.
 compat:
@@ -79,6 +86,7 @@ uninstall:
 soak:
 	@tools/setup check
 	@set -e; for preset in $(SOAK_PRESETS); do $(call build,$$preset); done
+	@tools/mutants
 	@$(MAKE) --no-print-directory soak-sim soak-server
 	@tools/run-tests --repeat $(SOAK_TIMES) $(foreach p,$(SOAK_PRESETS),build/$(p):unit build/$(p):integration)
 

@@ -94,6 +94,32 @@ static void too_long_a_request(void **state)
     serving_close(&s);
 }
 
+/* Before the secret is known the server keeps little for a client, and not for long. */
+static void clients_without_the_secret(void **state)
+{
+    struct serving s;
+    char *data = calloc(1, BIG);
+    (void)state;
+    zks_server_options options = serving_options(&s, false);
+    options.secret = "open sesame";
+    serving_open_with(&s, &options);
+    struct wire *known = connect_to(&s);
+    struct wire *silent = connect_to(&s);
+    struct wire *loud = connect_to(&s);
+    wire_auth(known, "zksync", options.secret);
+    put_create(loud, 1, "/long", data, 5000);
+    wire_send(loud);
+    assert_true(wire_ended(loud));
+    assert_true(serving_said(&s, "and 4096 are the most"));
+    assert_true(wire_ended(silent)); /* After ten seconds. */
+    assert_int_equal(create(known, "/long", data, BIG), 0);
+    wire_drop(known);
+    wire_drop(silent);
+    wire_drop(loud);
+    free(data);
+    serving_close(&s);
+}
+
 static void too_many_connections(void **state)
 {
     struct serving s;
@@ -347,12 +373,19 @@ static void an_unknown_request(void **state)
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
-        serving_test(too_long_a_request),    serving_test(too_many_connections),
-        serving_test(too_many_sessions),     serving_test(too_many_znodes),
-        serving_test(too_many_bytes),        serving_test(too_long_an_acl),
-        serving_test(too_many_watches),      serving_test(a_slow_reader),
-        serving_test(a_dead_reader),         serving_test(too_long_an_answer),
-        serving_test(many_requests_at_once), serving_test(an_unknown_request),
+        serving_test(too_long_a_request),
+        serving_test(too_many_connections),
+        serving_test(too_many_sessions),
+        serving_test(too_many_znodes),
+        serving_test(too_many_bytes),
+        serving_test(too_long_an_acl),
+        serving_test(too_many_watches),
+        serving_test(a_slow_reader),
+        serving_test(a_dead_reader),
+        serving_test(too_long_an_answer),
+        serving_test(many_requests_at_once),
+        serving_test(an_unknown_request),
+        serving_test(clients_without_the_secret),
     };
     it_begin(argc, argv);
     return cmocka_run_group_tests_name("limits", tests, NULL, NULL);

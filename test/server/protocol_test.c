@@ -10,7 +10,8 @@
 #include "serving.h"
 #include "wire.h"
 
-enum { ADD_WATCH = 106, WHO_AM_I = 107, GREETING = 36, READ_ONLY = 1 };
+enum { RECONFIG = 16, ADD_WATCH = 106, WHO_AM_I = 107, GREETING = 36, READ_ONLY = 1 };
+enum { MARSHALLING_ERROR = -5 };
 
 /* ---- Connections by hand ---- */
 
@@ -139,7 +140,14 @@ static void another_user_who_knows_the_secret(void **state)
         options.secret = "known to all";
         options.only_user = i == 1;
         serving_open_with(&s, &options);
-        assert_int_equal(write_and_go(&s, 65534), 0);
+        /* The server waits with the log, so that it accepts connections only after they were closed. */
+        (void)pthread_mutex_lock(&s.lock);
+        int bad = dial(&s);
+        assert_int_equal(send(bad, "\0\0\0\1\0", 5, MSG_NOSIGNAL), 5);
+        int status = write_and_go(&s, 65534);
+        (void)pthread_mutex_unlock(&s.lock);
+        assert_int_equal(status, 0);
+        (void)close(bad);
         if (i == 0) {
             it_await(serving_stats(&s).znodes == 5); /* So it is written rightly. */
         } else {
@@ -248,6 +256,152 @@ static void sessions_are_taken_up_by_their_password(void **state)
     is_refused(&s, &session);
     wire_drop(first);
     wire_drop(second);
+    serving_close(&s);
+}
+
+/* ---- What may not be asked, or seen ---- */
+
+static void put_create_for(struct wire *w, int32_t xid, const char *path, int32_t perms, bool admin)
+{
+    wire_begin(w, xid, WIRE_CREATE);
+    wire_put_text(w, path);
+    wire_put_buffer(w, "", 0);
+    wire_put_int(w, 1 + admin);
+    if (admin) {
+        wire_put_int(w, 31);
+        wire_put_text(w, "auth");
+        wire_put_text(w, "");
+    }
+    wire_put_int(w, perms);
+    wire_put_text(w, "world");
+    wire_put_text(w, "anyone");
+    wire_put_int(w, 0);
+}
+
+static void succeeds(struct wire *w)
+{
+    struct wire_frame frame;
+    ask(w, &frame);
+    assert_int_equal(frame.err, 0);
+}
+
+static void a_list_is_not_longer_than_its_request(void **state)
+{
+    static const int32_t counts[] = {2, 900, INT32_MAX, -2};
+    struct serving s;
+    struct wire_session session;
+    struct wire_frame frame;
+    (void)state;
+    serving_open(&s, false);
+    struct wire *w = open_wire(&s, &session);
+    for (size_t i = 0; i < sizeof counts / sizeof counts[0]; i++) {
+        wire_begin(w, 1, WIRE_CREATE);
+        wire_put_text(w, "/a");
+        wire_put_buffer(w, "", 0);
+        wire_put_int(w, counts[i]);
+        ask(w, &frame);
+        assert_int_equal(frame.err, MARSHALLING_ERROR);
+    }
+    put_create_for(w, 2, "/a", 31, false);
+    succeeds(w);
+    wire_drop(w);
+    serving_close(&s);
+}
+
+/* As with ZooKeeper, so that no two answers to writes have the same one. */
+static void a_refused_write_consumes_a_zxid(void **state)
+{
+    struct serving s;
+    struct wire_session session;
+    struct wire_frame frame;
+    (void)state;
+    serving_open(&s, false);
+    struct wire *w = open_wire(&s, &session);
+    int64_t before = serving_stats(&s).zxid;
+    wire_begin(w, 1, WIRE_CREATE);
+    ask(w, &frame);
+    assert_int_equal(frame.err, MARSHALLING_ERROR);
+    assert_true(frame.zxid == before + 1);
+    wire_begin(w, 2, (enum wire_opcode)RECONFIG);
+    ask(w, &frame);
+    assert_int_not_equal(frame.err, 0);
+    assert_true(frame.zxid == before + 2);
+    wire_drop(w);
+    serving_close(&s);
+}
+
+static void put_set(struct wire *w, int32_t xid, const char *path)
+{
+    wire_begin(w, xid, WIRE_SET_DATA);
+    wire_put_text(w, path);
+    wire_put_buffer(w, "new", 3);
+    wire_put_int(w, -1);
+}
+
+/* Of two changes the watcher hears only of the one that it may see, though it was the second one. */
+static void no_event_tells_of_what_may_not_be_read(void **state)
+{
+    static const char *const paths[] = {"/hidden", "/open"};
+    struct serving s;
+    struct wire_session session;
+    struct wire_frame frame;
+    struct wire_event event;
+    (void)state;
+    serving_open(&s, false);
+    struct wire *owner = open_wire(&s, &session);
+    struct wire *watcher = open_wire(&s, &session);
+    wire_auth(owner, "digest", "alice:secret");
+    for (int32_t i = 0; i < 2; i++) {
+        put_create_for(owner, 1, paths[i], i, true);
+        succeeds(owner);
+        wire_begin(watcher, 1, WIRE_EXISTS);
+        wire_put_text(watcher, paths[i]);
+        wire_put_bool(watcher, true);
+        succeeds(watcher);
+    }
+    for (int32_t i = 0; i < 2; i++) {
+        put_set(owner, 2, paths[i]);
+        succeeds(owner);
+    }
+    wire_next(watcher, &frame);
+    assert_int_equal(frame.xid, WIRE_XID_EVENT);
+    wire_get_event(&frame.body, &event);
+    assert_int_equal(event.path.len, strlen(paths[1]));
+    assert_memory_equal(event.path.at, paths[1], event.path.len);
+    wire_drop(owner);
+    wire_drop(watcher);
+    serving_close(&s);
+}
+
+static void shows_digest(struct wire *w, const char *path, const char *wanted)
+{
+    struct wire_frame frame;
+    struct wire_ace ace;
+    wire_begin(w, 3, WIRE_GET_ACL);
+    wire_put_text(w, path);
+    ask(w, &frame);
+    assert_int_equal(frame.err, 0);
+    assert_int_equal(wire_get_count(&frame.body, 12), 2);
+    wire_get_ace(&frame.body, &ace);
+    assert_int_equal(ace.id.len, strlen(wanted));
+    assert_memory_equal(ace.id.at, wanted, ace.id.len);
+}
+
+static void a_digest_is_shown_to_those_who_may_change_it(void **state)
+{
+    struct serving s;
+    struct wire_session session;
+    (void)state;
+    serving_open(&s, false);
+    struct wire *owner = open_wire(&s, &session);
+    struct wire *other = open_wire(&s, &session);
+    wire_auth(owner, "digest", "alice:secret");
+    put_create_for(owner, 1, "/a", 1, true);
+    succeeds(owner);
+    shows_digest(owner, "/a", "alice:aYXlLOpEooaV1cRAvUL1fp9Qt7E=");
+    shows_digest(other, "/a", "alice:x");
+    wire_drop(owner);
+    wire_drop(other);
     serving_close(&s);
 }
 
@@ -439,6 +593,25 @@ static void four_letter_words(void **state)
     serving_close(&s);
 }
 
+/* What they tell of others is for those who know the secret, which a word cannot show. */
+static void four_letter_words_and_a_secret(void **state)
+{
+    static const char *const told[] = {"ruok", "isro", "envi"};
+    static const char *const kept[] = {"srvr", "stat", "mntr", "conf"};
+    struct serving s;
+    (void)state;
+    zks_server_options options = serving_options(&s, false);
+    options.secret = "open sesame";
+    serving_open_with(&s, &options);
+    for (size_t i = 0; i < sizeof told / sizeof told[0]; i++) {
+        has(&s, told[i], i == 0 ? "imok" : i == 1 ? "rw" : "zookeeper.version");
+    }
+    for (size_t i = 0; i < sizeof kept / sizeof kept[0]; i++) {
+        has(&s, kept[i], "is not told where a secret is needed");
+    }
+    serving_close(&s);
+}
+
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
@@ -451,6 +624,11 @@ int main(int argc, char **argv)
         serving_test(who_am_i),
         serving_test(what_may_go_goes),
         serving_test(four_letter_words),
+        serving_test(four_letter_words_and_a_secret),
+        serving_test(a_list_is_not_longer_than_its_request),
+        serving_test(a_refused_write_consumes_a_zxid),
+        serving_test(no_event_tells_of_what_may_not_be_read),
+        serving_test(a_digest_is_shown_to_those_who_may_change_it),
     };
     it_begin(argc, argv);
     return cmocka_run_group_tests_name("protocol", tests, NULL, NULL);

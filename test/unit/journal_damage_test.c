@@ -296,6 +296,34 @@ static void test_missing(void **state)
     sample_free(&s);
 }
 
+/* One of several logs that no snapshot covers yet. */
+static void test_missing_between(void **state)
+{
+    struct box b;
+    struct image image = {0};
+    char folder[128];
+    uint64_t seed = 5;
+    (void)state;
+    folder_make(folder, "between");
+    for (int i = 0; i < 3; i++) {
+        box_pace = BOX_LATER;
+        box_open(&b, folder, 1);
+        box_random(&b, &seed);
+        box_sync(&b);
+        box_close(&b);
+    }
+    box_pace = BOX_AT_ONCE;
+    image_take(&image, folder);
+    assert_true(image.n >= 3);
+    image.files[1].name[0] = 'x';
+    image_put(&image, folder);
+    assert_int_equal(box_try(&b, folder, NEVER), ZKS__J_DAMAGED);
+    assert_non_null(strstr(b.why, "the log before it is missing, or its end"));
+    box_close(&b);
+    image_free(&image);
+    folder_remove(folder);
+}
+
 /* What others have put there is nobody's concern. */
 static void test_strangers(void **state)
 {
@@ -427,6 +455,76 @@ static void test_entries(void **state)
     sample_free(&s);
 }
 
+/* Of the entries of a frame, from `at` on, those before the `skipped`-th and those behind it. */
+static enum zks__entry_result restore_without(const struct image_file *f, size_t at, size_t skipped,
+                                              size_t *n)
+{
+    struct garden g;
+    struct garden rest;
+    const char *what = NULL;
+    struct zks__entry_counts counts = {0, 0};
+    struct zks__entry_counts others = {0, 0};
+    enum zks__entry_result result = ZKS__ENTRY_DONE;
+    size_t len = number(f->bytes + at + 16, 8);
+    unsigned char *bytes = malloc(len);
+    assert_non_null(bytes);
+    memcpy(bytes, f->bytes + at + HEAD, len);
+    struct zks__reader e = {bytes, bytes + len, false};
+    garden_open(&g, NULL, NULL);
+    garden_open(&rest, NULL, NULL);
+    for (*n = 0; result == ZKS__ENTRY_DONE && e.at < e.end; ++*n) {
+        /* An entry that is skipped is read into another tree, which shows where it ends. */
+        bool skips = *n == skipped;
+        result =
+            zks__entry_restore(&e, skips ? rest.tree : g.tree, skips ? &rest.heap.mem : &g.heap.mem,
+                               skips ? &others : &counts, &what);
+        result = skips && result != ZKS__ENTRY_END ? ZKS__ENTRY_DONE : result;
+    }
+    garden_close(&rest);
+    garden_close(&g);
+    free(bytes);
+    return result;
+}
+
+/* A snapshot that lacks any of its entries is not taken for whole. */
+static void test_incomplete_snapshot(void **state)
+{
+    struct sample s;
+    size_t n = 0;
+    (void)state;
+    sample_make(&s, 40, true);
+    const struct image_file *f = image_find(&s.image, "snapshot.");
+    assert_int_equal(restore_without(f, HEADER, SIZE_MAX, &n), ZKS__ENTRY_END);
+    assert_true(n > 3);
+    for (size_t i = 0; i + 1 < n; i++) {
+        size_t seen;
+        assert_int_equal(restore_without(f, HEADER, i, &seen), ZKS__ENTRY_WRONG);
+    }
+    sample_free(&s);
+}
+
+/* A batch is replayed once. */
+static void test_replayed_twice(void **state)
+{
+    struct garden g;
+    unsigned char bytes[64];
+    const char *what = NULL;
+    const struct zks__txn txn = {7, 1000};
+    (void)state;
+    garden_open(&g, NULL, NULL);
+    struct zks__writer w = {.mem = &g.heap.mem};
+    zks__entry_idle(&w, &txn);
+    memcpy(bytes, w.bytes, w.len);
+    for (int i = 0; i < 2; i++) {
+        struct zks__reader e = {bytes, bytes + w.len, false};
+        assert_int_equal(zks__entry_replay(&e, g.tree, &g.heap.mem, &what),
+                         i == 0 ? ZKS__ENTRY_DONE : ZKS__ENTRY_WRONG);
+    }
+    assert_non_null(strstr(what, "do not grow"));
+    zks__writer_close(&w);
+    garden_close(&g);
+}
+
 /* ---- No memory ---- */
 
 static void test_no_memory_to_open(void **state)
@@ -477,11 +575,19 @@ static void test_no_memory_to_open(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_cut),          cmocka_unit_test(test_torn_pages),
-        cmocka_unit_test(test_log_in_a_log), cmocka_unit_test(test_flips),
-        cmocka_unit_test(test_cut_snapshot), cmocka_unit_test(test_missing),
-        cmocka_unit_test(test_strangers),    cmocka_unit_test(test_newer),
-        cmocka_unit_test(test_entries),      cmocka_unit_test(test_no_memory_to_open),
+        cmocka_unit_test(test_cut),
+        cmocka_unit_test(test_torn_pages),
+        cmocka_unit_test(test_log_in_a_log),
+        cmocka_unit_test(test_flips),
+        cmocka_unit_test(test_cut_snapshot),
+        cmocka_unit_test(test_missing),
+        cmocka_unit_test(test_strangers),
+        cmocka_unit_test(test_newer),
+        cmocka_unit_test(test_entries),
+        cmocka_unit_test(test_no_memory_to_open),
+        cmocka_unit_test(test_missing_between),
+        cmocka_unit_test(test_incomplete_snapshot),
+        cmocka_unit_test(test_replayed_twice),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
