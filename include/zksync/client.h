@@ -57,8 +57,8 @@ struct zks_acl {
 typedef struct zks_client_options {
     size_t size; /* Set by ZKS_CLIENT_OPTIONS_INIT, so that options can be added later. */
 
-    /* "host:port,host:port/root"; the root is where all paths begin.  NULL: the environment
-     * variable ZKSYNC_SERVERS, and where that is unset or empty the user's local server, which is
+    /* "host:port,host:port/root", an IPv6 address in brackets: "[::1]:2181"; the root is where all
+     * paths begin.  NULL: the environment variable ZKSYNC_SERVERS, and where that is unset or empty the user's local server, which is
      * started where none runs: see local.h. */
     const char *servers;
 
@@ -166,6 +166,21 @@ struct zks_ping {
  *  ZKS_ECLOSED, ZKS_EFORKED, ZKS_EINVAL
  * Since 0.1. */
 ZKS_EXPORT int zks_client_ping(zks_client *client, int64_t timeout_ms, struct zks_ping *ping);
+
+/* zks_path_check: whether a lock or a barrier can be at this path, without asking a server.
+ *  ZKS_EINVAL   it cannot; zks_last_error() names the path and what is wrong with it.
+ * Since 0.1. */
+ZKS_EXPORT int zks_path_check(const char *path);
+
+/* zks_client_probe: asks each server of the client's list directly, at the addresses that the hosts had
+ * when the client was opened, and outside the client's session.  For a client that does not connect:
+ * `buf`, unless it is NULL, gets a sentence about each server, cut off where it does not fit, such as
+ * "zk1:2181, zk2:2181: Connection refused".  zks_client_open() asks by itself before it fails.
+ *  0                 a server serves.
+ *  ZKS_EDISCONNECTED none does within `timeout_ms`; zks_last_error() is the same sentence.
+ *  ZKS_EINVAL, ZKS_EDEADLK, ZKS_ECLOSED, ZKS_EFORKED   `buf` is not touched.
+ * Since 0.1. */
+ZKS_EXPORT int zks_client_probe(zks_client *client, int64_t timeout_ms, char *buf, size_t size);
 
 /* zks_clock_ms: the library's clock in ms.  It never goes back and counts time that the machine
  * slept (CLOCK_BOOTTIME).  Since 0.1. */

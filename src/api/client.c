@@ -1,10 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "driver/client.h"
 
-#include <arpa/inet.h>
 #include <errno.h>
 #include <inttypes.h>
-#include <netdb.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -14,11 +12,15 @@
 
 #include "api/common.h"
 #include "api/log.h"
+#include "api/probe.h"
 #include "driver/clock.h"
 #include "driver/deliveries.h"
 #include "zksync/local.h"
 
-enum { LOCAL_MS = 30000 }; /* For a local server to be started, where no shorter limit is given. */
+enum {
+    PROBE_MS = 5000, /* Of the time to connect, at most half: for finding out why it fails. */
+    LOCAL_MS = 30000 /* For a local server to be started, where no shorter limit is given. */
+};
 
 static void release(zks_client *c)
 {
@@ -30,7 +32,7 @@ static void release(zks_client *c)
         free((char *)c->acl[i].id);
     }
     free(c->acl);
-    free(c->servers);
+    zks__servers_free(c->list);
     if (c->secret != NULL) {
         explicit_bzero(c->secret, strlen(c->secret));
     }
@@ -62,74 +64,21 @@ static int fail(zks_client *c, int error, const char *format, ...)
     return zks__error_set(error, "%s", text);
 }
 
-static bool port_valid(const char *text, size_t len)
+/* Logs the sentence that is set for an error. */
+static int failed(zks_client *c, int error)
 {
-    unsigned long port = 0;
-    for (size_t i = 0; i < len; i++) {
-        if (text[i] < '0' || text[i] > '9' || len > 5) {
-            return false;
-        }
-        port = port * 10 + (unsigned long)(text[i] - '0');
-    }
-    return len > 0 && port >= 1 && port <= 65535;
+    zks__client_log(c, ZKS_LOG_ERROR, "zksync: %s", zks_last_error());
+    return error;
 }
 
-/* How many addresses a host name has now; 1 where that cannot be found out. */
-static size_t count_addresses(const char *host, size_t len)
-{
-    char name[256];
-    struct addrinfo hints = {.ai_socktype = SOCK_STREAM};
-    struct addrinfo *found = NULL;
-    size_t count = 0;
-    if (len >= sizeof name) {
-        return 1;
-    }
-    memcpy(name, host, len);
-    name[len] = '\0';
-    if (getaddrinfo(name, NULL, &hints, &found) == 0) {
-        for (struct addrinfo *at = found; at != NULL; at = at->ai_next) {
-            count++;
-        }
-        freeaddrinfo(found);
-    }
-    return count > 0 ? count : 1;
-}
-
-/* With an even number of addresses libzookeeper can skip some of them for ever after an outage
- * (ZOOKEEPER-2466), so one that makes the number odd is named twice. */
 static int parse_servers(zks_client *c)
 {
-    const char *text = c->options.servers;
-    size_t hosts_len = strcspn(text, "/");
-    const char *root = text + hosts_len;
-    const char *odd = NULL;
-    size_t odd_len = 0;
-    size_t total = 0;
-    for (const char *at = text; at <= text + hosts_len; at += strcspn(at, ",/") + 1) {
-        size_t len = strcspn(at, ",/");
-        const char *colon = len > 0 ? memrchr(at, ':', len) : NULL;
-        if (colon == NULL || colon == at ||
-            !port_valid(colon + 1, len - (size_t)(colon + 1 - at))) {
-            return fail(c, ZKS_EINVAL, "servers: \"%s\" is not like host:port,host:port/root",
-                        text);
-        }
-        size_t count = count_addresses(at, (size_t)(colon - at));
-        total += count;
-        if (count % 2 == 1 && odd == NULL) {
-            odd = at;
-            odd_len = len;
-        }
+    int rc = zks__servers_parse(c->options.servers, &c->list);
+    if (rc != 0) {
+        return rc == ZKS_EINVAL ? failed(c, rc) : rc;
     }
-    c->has_chroot = strcmp(root, "") != 0 && strcmp(root, "/") != 0;
-    if (c->has_chroot && (!zks__dir_valid(root) || strchr(root, ',') != NULL)) {
-        return fail(c, ZKS_EINVAL, "servers: \"%s\" is not a valid root", root);
-    }
-    bool pad = total % 2 == 0 && odd != NULL;
-    if (asprintf(&c->servers, "%.*s%s%.*s%s", (int)hosts_len, text, pad ? "," : "",
-                 pad ? (int)odd_len : 0, pad ? odd : "", c->has_chroot ? root : "") < 0) {
-        c->servers = NULL;
-        return ZKS_ENOMEM;
-    }
+    c->servers = c->list->connect;
+    c->has_chroot = c->list->root[0] != '\0';
     return 0;
 }
 
@@ -294,18 +243,50 @@ static void end(zks_client *c)
     release(c);
 }
 
+static bool is_decided(void *arg)
+{
+    struct zks_client *c = arg;
+    pthread_mutex_lock(&c->lock);
+    bool decided = c->open_error != 0 || c->state != ZKS_CLIENT_CONNECTING;
+    pthread_mutex_unlock(&c->lock);
+    return decided;
+}
+
+static void await_decision(struct zks_client *c, uint64_t until_ms)
+{
+    pthread_mutex_lock(&c->lock);
+    while (c->open_error == 0 && c->state == ZKS_CLIENT_CONNECTING && zks__now_ms() < until_ms) {
+        zks__cond_wait(&c->changed, &c->lock, until_ms);
+    }
+    pthread_mutex_unlock(&c->lock);
+}
+
+/* In the last part of the time the servers are asked what is wrong with them, in case none answers. */
 static int await_connection(zks_client *c)
 {
+    char why[ZKS__ERROR_MAX] = "";
     int64_t limit = c->options.connect_timeout_ms;
     uint64_t until = limit == ZKS_FOREVER ? ZKS__NEVER : zks__after(zks__now_ms(), (uint64_t)limit);
-    pthread_mutex_lock(&c->lock);
-    while (c->open_error == 0 && c->state == ZKS_CLIENT_CONNECTING && zks__now_ms() < until) {
-        zks__cond_wait(&c->changed, &c->lock, until);
+    uint64_t probe_ms = limit / 2 < PROBE_MS ? (uint64_t)limit / 2 : PROBE_MS;
+    await_decision(c, limit == ZKS_FOREVER ? until : until - probe_ms);
+    if (!is_decided(c)) {
+        (void)zks__probe(c->list, until, limit, is_decided, c, why);
+        await_decision(c, until);
     }
+    pthread_mutex_lock(&c->lock);
     bool connecting = c->state == ZKS_CLIENT_CONNECTING;
     int error = c->open_error != 0 ? c->open_error : connecting ? ZKS_EDISCONNECTED : 0;
     pthread_mutex_unlock(&c->lock);
-    return error;
+    switch (error) {
+    case ZKS_EDISCONNECTED:
+        return failed(c, zks__error_set(error, "%s", why));
+    case ZKS_ENOCHROOT:
+        return zks__error_set(error, "%s: the root does not exist on the servers", c->list->root);
+    case ZKS_EAUTH:
+        return zks__error_set(error, "%s: the servers refuse the credentials", c->options.servers);
+    default:
+        return error;
+    }
 }
 
 static int open_client(const zks_client_options *options, zks_client **client)
@@ -333,14 +314,6 @@ static int open_client(const zks_client_options *options, zks_client **client)
         rc = await_connection(c);
     }
     if (rc != 0) {
-        if (rc == ZKS_EDISCONNECTED) {
-            rc = fail(c, rc, "none of %s answered in time", c->options.servers);
-        } else if (rc == ZKS_ENOCHROOT) {
-            (void)zks__error_set(rc, "%s: the root does not exist on the servers",
-                                 strchr(c->options.servers, '/'));
-        } else if (rc == ZKS_EAUTH) {
-            (void)zks__error_set(rc, "%s: the servers refuse the credentials", c->options.servers);
-        }
         pthread_mutex_lock(&c->lock);
         c->options.listener = NULL; /* The caller never got to know this client. */
         pthread_mutex_unlock(&c->lock);
@@ -415,6 +388,27 @@ static int delivers_itself(const zks_client *client)
 {
     return client == NULL ? zks__invalid("client", "NULL")
                           : zks__invalid("client", "opened without manual_dispatch");
+}
+
+int zks_client_probe(zks_client *client, int64_t timeout_ms, char *buf, size_t size)
+{
+    char why[ZKS__ERROR_MAX];
+    zks__error_begin();
+    if (client == NULL || timeout_ms < 0) {
+        return zks__invalid(client == NULL ? "client" : "timeout_ms",
+                            client == NULL ? "NULL" : "negative");
+    }
+    int rc = zks__in_callback() ? ZKS_EDEADLK : zks__client_enter(client);
+    if (rc != 0) {
+        return zks__error_end(rc);
+    }
+    size_t serving = zks__probe(client->list, zks__after(zks__now_ms(), (uint64_t)timeout_ms),
+                                timeout_ms, NULL, NULL, why);
+    zks__client_leave(client);
+    if (buf != NULL && size > 0) {
+        (void)snprintf(buf, size, "%s", why);
+    }
+    return serving > 0 ? 0 : zks__error_set(ZKS_EDISCONNECTED, "%s", why);
 }
 
 int zks_client_fd(zks_client *client)

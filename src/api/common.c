@@ -50,6 +50,11 @@ int zks__check_dir(const char *path)
                                           printable(path, buf), fault);
 }
 
+int zks_path_check(const char *path)
+{
+    return zks__check_dir(path);
+}
+
 static int check_call(const struct zks__machine *m, int64_t timeout_ms)
 {
     if (m == NULL) {

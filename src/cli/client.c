@@ -2,7 +2,6 @@
 #include "client.h"
 
 #include <poll.h>
-#include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
@@ -12,10 +11,6 @@
 #include "report.h"
 
 enum { SHORT_SESSION_MS = 6000 };
-
-/* The library logs from threads of its own. */
-static pthread_mutex_t error_lock = PTHREAD_MUTEX_INITIALIZER;
-static char last_error[CLI_MESSAGE_SIZE];
 
 /* From a thread that keeps the session up: what cannot be written at once is left out. */
 static void log_now(const char *line)
@@ -40,21 +35,10 @@ static void log_line(enum zks_log_level level, const char *line, void *arg)
 {
     const struct cli_settings *s = arg;
     bool ours = strncmp(line, "zksync: ", 8) == 0;
-    if (level == ZKS_LOG_ERROR && ours) {
-        pthread_mutex_lock(&error_lock);
-        snprintf(last_error, sizeof last_error, "%s", line + 8);
-        pthread_mutex_unlock(&error_lock);
-    }
+    (void)level;
     if (s->verbose > 1) {
         log_now(ours ? line + 8 : line);
     }
-}
-
-static void last_error_is(char message[CLI_MESSAGE_SIZE])
-{
-    pthread_mutex_lock(&error_lock);
-    snprintf(message, CLI_MESSAGE_SIZE, "%s", last_error);
-    pthread_mutex_unlock(&error_lock);
 }
 
 zks_client_options cli_client_options(const struct cli_settings *s)
@@ -73,15 +57,16 @@ zks_client_options cli_client_options(const struct cli_settings *s)
 
 void cli_explain(const char *what, int error, char message[CLI_MESSAGE_SIZE])
 {
-    last_error_is(message);
-    /* The library knows more of these than the error says. */
-    bool more = message[0] != '\0' &&
-                (error == ZKS_EINVAL || error == ZKS_EDISCONNECTED || error == ZKS_ENOCHROOT);
-    if (!more && error == ZKS_EINVAL) {
-        snprintf(message, CLI_MESSAGE_SIZE,
-                 "\"%.1000s\" is not a valid path: one is like /jobs/nightly", what);
-    } else if (!more) {
+    switch (error) {
+    case ZKS_EINVAL:
+    case ZKS_EDISCONNECTED:
+    case ZKS_ENOCHROOT:
+    case ZKS_EAUTH:
+        snprintf(message, CLI_MESSAGE_SIZE, "%s", zks_last_error());
+        break;
+    default: /* The path is the one that the user gave. */
         snprintf(message, CLI_MESSAGE_SIZE, "%.1000s: %s", what, zks_strerror(error));
+        break;
     }
 }
 
@@ -96,14 +81,12 @@ int cli_fail(const char *what, int error, int busy)
 int cli_reach(struct cli_settings *s)
 {
     struct zks_local local;
-    char message[CLI_MESSAGE_SIZE];
     if (s->servers != NULL) {
         return 0;
     }
     int rc = zks_local_start(s->connect_timeout_ms, log_line, s, &local);
     if (rc != 0) {
-        last_error_is(message);
-        cli_say("%s", message[0] != '\0' ? message : zks_strerror(rc));
+        cli_say("%s", zks_last_error());
         return cli_exit_of(rc, CLI_UNREACHABLE);
     }
     snprintf(s->address, sizeof s->address, "%s", local.address);

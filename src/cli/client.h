@@ -5,7 +5,7 @@
 
 #include "settings.h"
 
-/* cli_client_options: with a log that remembers the last error. */
+/* cli_client_options: with the log that -vv asks for. */
 zks_client_options cli_client_options(const struct cli_settings *s);
 
 /* cli_reach: before anything else that uses the servers: where nobody has named any, the user's local server
@@ -19,7 +19,8 @@ int cli_reach(struct cli_settings *s);
  * is there. */
 int cli_open(struct cli_settings *s, int64_t limit_ms, zks_client **client);
 
-/* cli_explain: what to tell a person of an error of the library's about `what`: a path, or the servers. */
+/* cli_explain: what to tell a person of an error that the last call of the library on this thread has
+ * returned, about `what`: a path, or the servers. */
 void cli_explain(const char *what, int error, char message[CLI_MESSAGE_SIZE]);
 
 /* cli_fail: prints that, and returns the exit code for it. */

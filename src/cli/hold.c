@@ -105,9 +105,7 @@ static int hold(struct cli_settings *s, int argc, char **argv)
         return parser.exit;
     }
     int code = cli_parse_path(&parser, &path);
-    if (code == 0 && !cli_full_path(s, path, job.path)) {
-        code = cli_usage(argv[0], "the path is too long");
-    }
+    (void)cli_full_path(s, path != NULL ? path : "/", job.path);
     code = code != 0 ? code : cli_job_check(&job);
     return code != 0 ? code : job.background ? hold_in_background(&job) : cli_front(&job);
 }

@@ -135,13 +135,11 @@ int cli_job_words(struct cli_parser *p, struct cli_job *job)
     char *string = job->string;
     char **at = p->argv + optind;
     if (*at == NULL) {
-        return cli_usage(p->command, "which path?");
+        return cli_usage(p->command, "missing PATH");
     }
-    if (**at == '\0') {
-        return cli_usage(p->command, "the path is empty");
-    }
-    if (!cli_full_path(job->settings, *at++, job->path)) {
-        return cli_usage(p->command, "the path is too long");
+    int code = cli_parse_full(p, *at++, job->path);
+    if (code != 0) {
+        return code;
     }
     /* As with flock(1), -c may follow the path. */
     if (string == NULL && *at != NULL &&

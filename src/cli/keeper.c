@@ -14,7 +14,7 @@
 #include "timer.h"
 #include "who.h"
 
-enum { RELEASE_MS = 5000 };
+enum { RELEASE_MS = 5000, PROBE_MS = 1000 };
 
 static uint64_t after(uint64_t from_ms, int64_t ms)
 {
@@ -32,17 +32,31 @@ static bool fit_lease(struct cli_keeper *k)
     return false;
 }
 
+/* An error that a call has returned, not an operation. */
+static int fail_at_once(struct cli_keeper *k, int error)
+{
+    char message[CLI_MESSAGE_SIZE];
+    cli_explain(cli_keeper_path(k), error, message);
+    cli_report_say(&k->report, "%s", message);
+    return cli_exit_of(error, k->job->busy_code);
+}
+
 /* A busy lock and a time that is over are told by the exit code. */
 static int fail(struct cli_keeper *k, int error)
 {
-    char message[CLI_MESSAGE_SIZE];
+    char why[CLI_MESSAGE_SIZE];
+    const char *servers = k->job->settings->servers;
     if (error == ZKS_EDISCONNECTED) {
-        cli_report_say(&k->report, "none of %s answers", k->job->settings->servers);
+        (void)zks_client_probe(k->client, PROBE_MS, why, sizeof why);
+        cli_report_say(&k->report, "%s", why);
     } else if (error == ZKS_EBUSY || error == ZKS_ETIMEDOUT) {
         cli_report_tell(&k->report, "%s: %s", cli_keeper_path(k), zks_strerror(error));
+    } else if (error == ZKS_ENOCHROOT) {
+        cli_report_say(&k->report, "%s: the root does not exist on the servers",
+                       strchr(servers, '/'));
     } else {
-        cli_explain(error == ZKS_EINVAL ? k->job->path : cli_keeper_path(k), error, message);
-        cli_report_say(&k->report, "%s", message);
+        cli_report_say(&k->report, "%s: %s", error == ZKS_EAUTH ? servers : cli_keeper_path(k),
+                       zks_strerror(error));
     }
     return cli_exit_of(error, k->job->busy_code);
 }
@@ -224,7 +238,7 @@ static int work(struct cli_keeper *k)
     options.identity = k->job->command != NULL ? cli_basename(k->job->command[0]) : k->job->name;
     int rc = zks_client_open(&options, &k->client);
     if (rc != 0) {
-        return fail(k, rc);
+        return fail_at_once(k, rc);
     }
     rc = cli_claim_new(&k->claim, k->job, k->client);
     if (rc == ZKS_ETOOMANY) {
@@ -235,7 +249,7 @@ static int work(struct cli_keeper *k)
         return CLI_USAGE;
     }
     if (rc != 0) {
-        return fail(k, rc);
+        return fail_at_once(k, rc);
     }
     rc = acquire(k);
     if (rc == ZKS_EPERM || rc == ZKS_EDEADLK) {

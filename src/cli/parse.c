@@ -131,17 +131,27 @@ int cli_parse_next(struct cli_parser *p)
     }
 }
 
+int cli_parse_full(const struct cli_parser *p, const char *path, char full[CLI_PATH_SIZE])
+{
+    if (path[0] == '\0') {
+        return cli_usage(p->command, "the path is empty");
+    }
+    return cli_full_path(p->settings, path, full) ? 0
+                                                  : cli_usage(p->command, "%s", zks_last_error());
+}
+
 int cli_parse_path(struct cli_parser *p, const char **path)
 {
+    char full[CLI_PATH_SIZE];
     if (optind >= p->argc) {
-        return cli_usage(p->command, "which path?");
+        return cli_usage(p->command, "missing PATH");
     }
     if (optind + 1 < p->argc) {
-        return cli_usage(p->command, "one path, and nothing behind it: \"%s\"",
+        return cli_usage(p->command, "unexpected argument after the path: \"%s\"",
                          p->argv[optind + 1]);
     }
     *path = p->argv[optind];
-    return **path != '\0' ? 0 : cli_usage(p->command, "the path is empty");
+    return cli_parse_full(p, *path, full);
 }
 
 bool cli_parse_wait(struct cli_parser *p, int64_t *ms)

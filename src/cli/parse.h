@@ -47,6 +47,9 @@ int cli_usage(const char *command, const char *format, ...) __attribute__((forma
  * code, with all said. */
 int cli_parse_path(struct cli_parser *p, const char **path);
 
+/* cli_parse_full: the znode's path for one that the user gave.  0 or an exit code, with all said. */
+int cli_parse_full(const struct cli_parser *p, const char *path, char full[CLI_PATH_SIZE]);
+
 /* The values of options that several subcommands have; they print what is wrong. */
 bool cli_parse_wait(struct cli_parser *p, int64_t *ms);
 bool cli_parse_code(struct cli_parser *p, int *code);

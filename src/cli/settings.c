@@ -156,13 +156,13 @@ void cli_settings_close(struct cli_settings *s)
 
 bool cli_full_path(const struct cli_settings *s, const char *given, char full[CLI_PATH_SIZE])
 {
-    const char *behind = given[0] == '/' ? given : "";
-    int len = behind == given ? snprintf(full, CLI_PATH_SIZE, "%s%s", s->root, given)
-                              : snprintf(full, CLI_PATH_SIZE, "%s/%s", s->root, given);
-    if (strcmp(given, "/") == 0 && s->root[0] != '\0') {
+    const char *slash = given[0] == '/' ? "" : "/";
+    int len = snprintf(full, CLI_PATH_SIZE, "%s%s%s", s->root, slash, given);
+    bool mended = len > 1 && len < CLI_PATH_SIZE && full[len - 1] == '/' && full[len - 2] != '/';
+    if (mended) {
         full[len - 1] = '\0';
     }
-    return len < CLI_PATH_SIZE;
+    return strcmp(full, "/") == 0 || zks_path_check(full) == 0;
 }
 
 const char *cli_short_path(const struct cli_settings *s, const char *full)

@@ -40,8 +40,8 @@ bool cli_read_private(const char *what, const char *path, char line[CLI_PRIVATE_
 bool cli_settings_init(struct cli_settings *s, char message[CLI_MESSAGE_SIZE]);
 void cli_settings_close(struct cli_settings *s);
 
-/* cli_full_path: the znode's path for one that the user gave, with the root in front and, where the user
- * gave none, a slash.  False where it is too long. */
+/* cli_full_path: the znode's path for one that the user gave: with the root in front, a slash if the user
+ * gave none, and without one at the end.  False if it is not valid; zks_last_error() says why. */
 bool cli_full_path(const struct cli_settings *s, const char *given, char full[CLI_PATH_SIZE]);
 
 /* cli_short_path: the part of a znode's path behind the root, which is what the user can give. */

@@ -12,6 +12,7 @@
 #include "driver/timers.h"
 
 struct zks__machine;
+struct zks__servers;
 
 enum { ZKS__STATES_MAX = 64 };
 
@@ -19,8 +20,9 @@ struct zks_client {
     /* Set once, before the thread starts. */
     zks_client_options options; /* Its strings are the client's own. */
     struct zks_acl *acl;
-    char *servers;
-    char *secret; /* Of the user's local server; NULL for none. */
+    struct zks__servers *list; /* The API's: the servers as they were named. */
+    const char *servers;       /* As libzookeeper takes them. */
+    char *secret;              /* Of the user's local server; NULL for none. */
     bool has_chroot;
     char *description;  /* What our znodes say, as JSON. */
     char beat_name[40]; /* Of the znode that heartbeats write to, and that does not exist. */

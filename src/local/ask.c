@@ -1,30 +1,86 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* ZooKeeper's words of four letters. */
+#include "local/ask.h"
+
 #include <errno.h>
 #include <netdb.h>
 #include <poll.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/socket.h>
 #include <unistd.h>
 
+#include "api/last_error.h"
 #include "local/clock.h"
 #include "zksync/local.h"
 
-/* False where the time is over. */
-static bool await(int fd, short events, int64_t until_ms)
+static void fail(struct zks__ask *a, int error)
 {
-    struct pollfd poll_it = {.fd = fd, .events = events};
-    for (;;) {
-        int left = zks__local_left(until_ms);
-        int n = poll(&poll_it, 1, left);
-        if (n > 0) {
-            return true;
-        }
-        if (left == 0 && n == 0) {
-            return false;
-        }
+    a->state = ZKS__ASK_FAILED;
+    a->error = error;
+}
+
+void zks__ask_begin(struct zks__ask *a, const struct sockaddr *to, socklen_t len, const char *word,
+                    char *buf, size_t size)
+{
+    *a = (struct zks__ask){.word = word, .buf = buf, .size = size};
+    buf[0] = '\0';
+    a->fd = socket(to->sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    if (a->fd < 0 || (connect(a->fd, to, len) != 0 && errno != EINPROGRESS && errno != EINTR)) {
+        fail(a, errno);
     }
+}
+
+short zks__ask_events(const struct zks__ask *a)
+{
+    return a->state == ZKS__ASK_CONNECTING ? POLLOUT : a->state == ZKS__ASK_ASKED ? POLLIN : 0;
+}
+
+static void connected(struct zks__ask *a)
+{
+    int error = 0;
+    socklen_t size = sizeof error;
+    if (getsockopt(a->fd, SOL_SOCKET, SO_ERROR, &error, &size) != 0) {
+        error = errno;
+    }
+    if (error == 0 && send(a->fd, a->word, strlen(a->word), MSG_NOSIGNAL) < 0) {
+        error = errno;
+    }
+    if (error != 0) {
+        fail(a, error);
+    } else {
+        a->state = ZKS__ASK_ASKED;
+    }
+}
+
+/* The server closes the connection after its answer; what does not fit is read all the same. */
+static void receive(struct zks__ask *a)
+{
+    char rest[512];
+    bool full = a->len + 1 >= a->size;
+    ssize_t got =
+        recv(a->fd, full ? rest : a->buf + a->len, full ? sizeof rest : a->size - 1 - a->len, 0);
+    if (got > 0) {
+        a->len += full ? 0 : (size_t)got;
+        a->buf[a->len] = '\0';
+    } else if (got == 0 || (errno != EINTR && errno != EAGAIN)) {
+        a->state = ZKS__ASK_ENDED;
+    }
+}
+
+void zks__ask_step(struct zks__ask *a)
+{
+    if (a->state == ZKS__ASK_CONNECTING) {
+        connected(a);
+    } else if (a->state == ZKS__ASK_ASKED) {
+        receive(a);
+    }
+}
+
+void zks__ask_close(struct zks__ask *a)
+{
+    if (a->fd >= 0) {
+        (void)close(a->fd);
+    }
+    a->fd = -1;
 }
 
 static int parse(const char *address, struct sockaddr_storage *to, socklen_t *len)
@@ -49,64 +105,56 @@ static int parse(const char *address, struct sockaddr_storage *to, socklen_t *le
     return 0;
 }
 
-static int reach(int fd, const struct sockaddr_storage *to, socklen_t len, int64_t until_ms)
+/* False where the time is over. */
+static bool await(const struct zks__ask *a, int64_t until_ms)
 {
-    int error = 0;
-    socklen_t size = sizeof error;
-    if (connect(fd, (const struct sockaddr *)to, len) == 0) {
-        return 0;
+    struct pollfd poll_it = {.fd = a->fd, .events = zks__ask_events(a)};
+    for (;;) {
+        int left = zks__local_left(until_ms);
+        int n = poll(&poll_it, 1, left);
+        if (n > 0) {
+            return true;
+        }
+        if (left == 0 && n == 0) {
+            return false;
+        }
     }
-    if (errno != EINPROGRESS && errno != EINTR) {
-        return ZKS_EDISCONNECTED;
-    }
-    if (!await(fd, POLLOUT, until_ms)) {
-        return ZKS_ETIMEDOUT;
-    }
-    bool known = getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &size) == 0;
-    return known && error == 0 ? 0 : ZKS_EDISCONNECTED;
 }
 
-/* The server ends the connection behind its answer; what does not fit is read all the same. */
-static int converse(int fd, const char *word, int64_t until_ms, char *buf, size_t size)
+static int ask(struct zks__ask *a, const char *address, int64_t until_ms)
 {
-    char rest[512];
-    size_t len = 0;
-    if (send(fd, word, 4, MSG_NOSIGNAL) != 4) {
-        return ZKS_EDISCONNECTED;
-    }
-    for (;;) {
-        bool full = len + 1 >= size;
-        if (!await(fd, POLLIN, until_ms)) {
-            return ZKS_ETIMEDOUT;
+    while (zks__ask_events(a) != 0) {
+        if (!await(a, until_ms)) {
+            return zks__error_set(ZKS_ETIMEDOUT, "%s: no answer in time", address);
         }
-        ssize_t got = recv(fd, full ? rest : buf + len, full ? sizeof rest : size - 1 - len, 0);
-        if (got > 0) {
-            len += full ? 0 : (size_t)got;
-        } else if (got == 0 || (errno != EINTR && errno != EAGAIN)) {
-            buf[len] = '\0';
-            return len > 0 ? 0 : ZKS_EDISCONNECTED;
-        }
+        zks__ask_step(a);
     }
+    if (a->state == ZKS__ASK_FAILED) {
+        return zks__error_set(a->fd < 0 ? ZKS_ESYSTEM : ZKS_EDISCONNECTED, "%s: %s", address,
+                              strerror(a->error));
+    }
+    return a->len > 0 ? 0
+                      : zks__error_set(ZKS_EDISCONNECTED, "%s: connection closed without an answer",
+                                       address);
 }
 
 int zks_local_ask(const char *address, const char *word, int64_t timeout_ms, char *buf, size_t size)
 {
     struct sockaddr_storage to;
     socklen_t len = 0;
+    struct zks__ask a;
     int64_t until_ms = zks__local_until(timeout_ms);
+    zks__error_begin();
     if (word == NULL || strlen(word) != 4 || buf == NULL || size < 2 || timeout_ms < ZKS_FOREVER) {
-        return ZKS_EINVAL;
+        return zks__error_end(ZKS_EINVAL);
     }
     int rc = parse(address, &to, &len);
     if (rc != 0) {
-        return rc;
+        return zks__error_set(rc, "\"%s\": not a numeric address with a port",
+                              address != NULL ? address : "");
     }
-    int fd = socket(to.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-    if (fd < 0) {
-        return ZKS_ESYSTEM;
-    }
-    rc = reach(fd, &to, len, until_ms);
-    rc = rc == 0 ? converse(fd, word, until_ms, buf, size) : rc;
-    (void)close(fd);
+    zks__ask_begin(&a, (const struct sockaddr *)&to, len, word, buf, size);
+    rc = ask(&a, address, until_ms);
+    zks__ask_close(&a);
     return rc;
 }

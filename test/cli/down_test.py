@@ -1,9 +1,11 @@
 #!/usr/bin/python3 -B
 """Servers that do not answer, or that go away while something is wanted of them."""
 
+import http.server
 import signal
 import socket
 import subprocess
+import threading
 
 from harness import Case, DIRECT, Proxy, SERVERS, main
 
@@ -34,6 +36,31 @@ class Down(Case):
                       ["watch", "/a"], ["break", "--yes", "/a"], ["ping"],
                       ["double-barrier", "-n", "2", "/a", "true"]):
             self.unreachable(*words, servers=NOBODY)
+
+    def test_each_cause_is_named(self):
+        class Page(http.server.BaseHTTPRequestHandler):
+            def log_message(self, *_):
+                pass
+
+        web = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Page)
+        self.addCleanup(web.server_close)
+        self.addCleanup(web.shutdown)
+        threading.Thread(target=web.serve_forever, daemon=True).start()
+        page = f"127.0.0.1:{web.server_address[1]}"
+        for servers, code, why in (
+                (NOBODY, 69, f"{NOBODY}: Connection refused"),
+                ("nohost.invalid:2181", 69, r"nohost.invalid:2181: (unknown host|.*cannot be resolved) \("),
+                (self.mute, 69, f"{self.mute}: accepts the connection, but does not answer within"),
+                (page, 69, f"{page}: answers, but not as a ZooKeeper server"),
+                (f"{NOBODY},{self.mute}", 69, f"{NOBODY}: Connection refused; {self.mute}: accepts"),
+                ("zk1:21x1", 64, 'servers: "zk1:21x1": the port is not a number'),
+                ("zk1", 64, 'servers: "zk1": the port is missing')):
+            for words in (["status", "/a"], ["ping"], ["lock", "-n", "/a", "true"],
+                          ["double-barrier", "-n", "2", "/a", "true"]):
+                result = self.zksync(*words, env=self.environment(ZKSYNC_SERVERS=servers,
+                                                                  ZKSYNC_CONNECT_TIMEOUT="4"))
+                self.assertEqual((result.code, result.out), (code, ""), (words, result.err))
+                self.assertRegex(result.err, r"\Azksync: " + why, words)
 
     def test_w_is_shorter_than_the_connect_timeout(self):
         """The limit of the test's runner would be over first."""

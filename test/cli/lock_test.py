@@ -395,7 +395,7 @@ class Usage(Case):
 
     def test_errors_name_the_thing(self):
         for words, named in ((["frobnicate"], '"frobnicate"'), ([], "what is to be done"),
-                             (["lock"], "which path"), (["lock", "/a"], "which command"),
+                             (["lock"], "missing PATH"), (["lock", "/a"], "which command"),
                              (["lock", "", "true"], "empty"), (["lock", "/a", "-c"], '"-c"'),
                              (["lock", "--foo", "/a", "true"], '"--foo"'),
                              (["lock", "-Z", "/a", "true"], '"-Z"'),
@@ -411,20 +411,38 @@ class Usage(Case):
                              (["--root", "a", "lock", "/a", "true"], '"a"'),
                              (["double-barrier", "/a", "true"], "-n"),
                              (["double-barrier", "-n", "0", "/a", "true"], '"0"'),
-                             (["barrier", "jump", "/a"], '"jump"'), (["barrier", "set"], "which path"),
+                             (["barrier", "jump", "/a"], '"jump"'), (["barrier", "set"], "missing PATH"),
                              (["status", "/a", "/b"], '"/b"'), (["hold", "--for", "x", "/a"], '"x"'),
                              (["break", "--all", "--node", "x", "/a"], "not both"),
                              (["completion", "tcsh"], "bash, zsh or fish"), (["ping", "/a"], '"/a"')):
             self.assertIn(named, self.refused(*words))
 
-    def test_paths_that_are_none(self):
-        for words in (["lock", "/a/", "true"], ["lock", "/a//b", "true"], ["status", "/a/../b"],
-                      ["barrier", "set", "/"], ["double-barrier", "-n", "2", "/a/", "true"],
-                      ["watch", "/a/"], ["ls", "/a/"], ["hold", "/."]):
-            result = self.zksync(*words)
-            self.assertEqual(result.code, 64, words)
-            self.assertIn("not a valid path", result.err)
-        self.assertEqual(self.zksync("--servers", "nonsense", "lock", "/a", "true").code, 64)
+    def test_paths_that_are_not_valid_say_why(self):
+        long = "/" + 1100 * "x"
+        for words, path, why in ((["lock", "/a//b", "true"], "/a//b", 'empty component ("//")'),
+                                 (["status", "/a/../b"], "/a/../b", 'the component ".."'),
+                                 (["hold", "/."], "/.", 'the component "."'),
+                                 (["barrier", "set", "/a\tb"], "/a?b", "a control character"),
+                                 (["ls", "/a//"], "/a//", 'empty component ("//")'),
+                                 (["watch", "//"], "//", 'empty component ("//")'),
+                                 (["break", long], long[:100], "1101 bytes, more than 1023"),
+                                 (["double-barrier", "-n", "2", "a//b", "true"], "/a//b", "empty"),
+                                 (["--root", "/r//s", "lock", "/a", "true"], "/r//s/a", "empty")):
+            # Nobody listens there: a path is checked before any server is asked.
+            result = self.zksync(*words, env=self.environment(ZKSYNC_SERVERS="127.0.0.1:9"))
+            self.assertEqual((result.code, result.out), (64, ""), (words, result.err))
+            self.assertIn(path, result.err)
+            self.assertIn(why, result.err)
+        for words in (["barrier", "set", "/"], ["lock", "/", "true"]):
+            self.assertEqual(self.zksync(*words).code, 64)
+
+    def test_slashes_at_either_end_of_a_path_are_mended(self):
+        holder = self.hold(path=self.path[1:] + "/")
+        for words in (["status", self.path], ["status", self.path + "/"], ["status", self.path[1:] + "/"]):
+            self.assertEqual(self.zksync(*words).code, 0)
+        self.assertEqual(self.zksync("lock", "-n", self.path + "/", "true").code, 75)
+        self.assertIn(self.path, self.zksync("ls", self.path[:self.path.rindex("/")] + "/").out)
+        self.release(holder)
 
     def test_help_begins_with_examples_and_fits_a_screen(self):
         for words in ([], *([command] for command in COMMANDS)):

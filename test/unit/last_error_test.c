@@ -134,6 +134,8 @@ static void test_paths_say_what_is_wrong(void **state)
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         zks_double_barrier *barrier = NULL;
         zks_observer *observer = NULL;
+        assert_int_equal(zks_path_check(cases[i][0]), ZKS_EINVAL);
+        assert_says(cases[i][1]);
         assert_int_equal(zks_double_barrier_new(client, cases[i][0], 2, NULL, &barrier),
                          ZKS_EINVAL);
         assert_says(cases[i][1]);
@@ -142,6 +144,7 @@ static void test_paths_say_what_is_wrong(void **state)
             assert_says(cases[i][1]);
         }
     }
+    assert_int_equal(zks_path_check("/a"), 0);
     assert_int_equal(zks_client_close(client), 0);
 }
 

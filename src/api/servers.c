@@ -1,0 +1,191 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "api/servers.h"
+
+#include <netdb.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+
+#include "api/common.h"
+
+/* Where the port begins, behind a colon: "host:port" or "[::1]:port". */
+static const char *port_of(const char *name)
+{
+    const char *colon = strrchr(name, ':');
+    const char *bracket = strchr(name, ']');
+    return colon != NULL && (bracket == NULL || colon == bracket + 1) ? colon + 1 : NULL;
+}
+
+static const char *port_fault(const char *port)
+{
+    size_t digits = strspn(port, "0123456789");
+    if (port[0] == '\0') {
+        return "the port is missing";
+    }
+    if (port[digits] != '\0') {
+        return "the port is not a number";
+    }
+    unsigned long number = digits <= 5 ? strtoul(port, NULL, 10) : 0;
+    return number >= 1 && number <= 65535 ? NULL : "the port is not between 1 and 65535";
+}
+
+/* What is wrong with an entry; NULL where nothing is. */
+static const char *fault_of(const char *name)
+{
+    const char *port = port_of(name);
+    if (name[strcspn(name, " \t\r\n")] != '\0') {
+        return "it contains a blank";
+    }
+    if (name[0] == '[' && strchr(name, ']') == NULL) {
+        return "the closing bracket is missing";
+    }
+    if (port == NULL) {
+        return "the port is missing";
+    }
+    if (port == name + 1 || (name[0] == '[' && name[1] == ']')) {
+        return "the host is missing";
+    }
+    if (name[0] != '[' && strchr(name, ':') != port - 1) {
+        return "an IPv6 address needs brackets, as in [::1]:2181";
+    }
+    return port_fault(port);
+}
+
+static int check(const char *text, const struct zks__server *server)
+{
+    if (server->name[0] == '\0') {
+        return zks__error_set(ZKS_EINVAL, "servers: \"%s\": an entry is empty", text);
+    }
+    const char *fault = fault_of(server->name);
+    return fault == NULL ? 0
+                         : zks__error_set(ZKS_EINVAL, "servers: \"%s\": %s", server->name, fault);
+}
+
+static int resolve(struct zks__server *server)
+{
+    const struct addrinfo hints = {.ai_socktype = SOCK_STREAM};
+    const char *port = port_of(server->name);
+    bool bracketed = server->name[0] == '[';
+    char *host = strndup(server->name + bracketed,
+                         (size_t)(port - server->name) - 1 - 2 * (size_t)bracketed);
+    if (host == NULL) {
+        return ZKS_ENOMEM;
+    }
+    server->unknown = getaddrinfo(host, port, &hints, &server->addresses);
+    free(host);
+    if (server->unknown != 0) {
+        server->addresses = NULL;
+    }
+    for (struct addrinfo *at = server->addresses; at != NULL; at = at->ai_next) {
+        server->n_addresses++;
+    }
+    return 0;
+}
+
+static int take_root(struct zks__servers *s, const char *text)
+{
+    bool any = strcmp(text, "") != 0 && strcmp(text, "/") != 0;
+    if (any && zks__check_dir(text) != 0) {
+        return ZKS_EINVAL;
+    }
+    if (strchr(text, ',') != NULL) {
+        return zks__error_set(ZKS_EINVAL,
+                              "servers: \"%s\": the root comes once, after the last server", text);
+    }
+    s->root = strdup(any ? text : "");
+    return s->root != NULL ? 0 : ZKS_ENOMEM;
+}
+
+/* libzookeeper splits at the last colon, and does not know brackets. */
+static void put_entry(FILE *to, const struct zks__server *server)
+{
+    for (const char *at = server->name; *at != '\0'; at++) {
+        if (*at != '[' && *at != ']') {
+            fputc(*at, to);
+        }
+    }
+}
+
+/* With an even number of addresses libzookeeper can skip some of them for ever after an outage
+ * (ZOOKEEPER-2466), so an entry that makes the number odd is named twice. */
+static int make_connect(struct zks__servers *s)
+{
+    const struct zks__server *odd = NULL;
+    size_t total = 0;
+    size_t size = 0;
+    FILE *to = open_memstream(&s->connect, &size);
+    if (to == NULL) {
+        return ZKS_ENOMEM;
+    }
+    for (size_t i = 0; i < s->n; i++) {
+        size_t count = s->entries[i].n_addresses > 0 ? s->entries[i].n_addresses : 1;
+        total += count;
+        odd = count % 2 == 1 && odd == NULL ? &s->entries[i] : odd;
+        fputs(i > 0 ? "," : "", to);
+        put_entry(to, &s->entries[i]);
+    }
+    if (total % 2 == 0 && odd != NULL) {
+        fputc(',', to);
+        put_entry(to, odd);
+    }
+    fputs(s->root, to);
+    return fclose(to) == 0 ? 0 : ZKS_ENOMEM;
+}
+
+static int fill(struct zks__servers *s, const char *text, size_t len)
+{
+    const char *at = text;
+    int rc = take_root(s, text + len);
+    for (size_t i = 0; rc == 0 && i < s->n; i++) {
+        size_t entry_len = strcspn(at, ",/");
+        s->entries[i].name = strndup(at, entry_len);
+        rc = s->entries[i].name != NULL ? check(text, &s->entries[i]) : ZKS_ENOMEM;
+        at += entry_len + 1;
+    }
+    for (size_t i = 0; rc == 0 && i < s->n; i++) {
+        rc = resolve(&s->entries[i]);
+    }
+    return rc == 0 ? make_connect(s) : rc;
+}
+
+int zks__servers_parse(const char *text, struct zks__servers **servers)
+{
+    size_t len = strcspn(text, "/");
+    size_t n = 1;
+    if (strstr(text, "://") != NULL) {
+        return zks__error_set(ZKS_EINVAL, "servers: \"%s\": a URL, not host:port,host:port/root",
+                              text);
+    }
+    for (size_t i = 0; i < len; i++) {
+        n += text[i] == ',';
+    }
+    struct zks__servers *s = calloc(1, sizeof *s + n * sizeof s->entries[0]);
+    if (s == NULL) {
+        return ZKS_ENOMEM;
+    }
+    s->n = n;
+    int rc = fill(s, text, len);
+    if (rc != 0) {
+        zks__servers_free(s);
+        return rc;
+    }
+    *servers = s;
+    return 0;
+}
+
+void zks__servers_free(struct zks__servers *servers)
+{
+    if (servers == NULL) {
+        return;
+    }
+    for (size_t i = 0; i < servers->n; i++) {
+        free(servers->entries[i].name);
+        if (servers->entries[i].addresses != NULL) {
+            freeaddrinfo(servers->entries[i].addresses);
+        }
+    }
+    free(servers->connect);
+    free(servers->root);
+    free(servers);
+}

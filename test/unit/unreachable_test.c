@@ -1,0 +1,261 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What zks_client_open() says of servers that cannot be reached, and of lists that are not valid. */
+#include <arpa/inet.h>
+#include <fcntl.h>
+#include <netinet/in.h>
+#include <pthread.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "zksync/zksync.h"
+
+enum { CONNECT_MS = 1000 };
+
+static int open_of(const char *servers)
+{
+    zks_client_options options = ZKS_CLIENT_OPTIONS_INIT;
+    zks_client *client = NULL;
+    options.servers = servers;
+    options.connect_timeout_ms = CONNECT_MS;
+    int rc = zks_client_open(&options, &client);
+    assert_null(client);
+    return rc;
+}
+
+static void assert_says(const char *text)
+{
+    if (strstr(zks_last_error(), text) == NULL) {
+        fail_msg("\"%s\" does not contain \"%s\"", zks_last_error(), text);
+    }
+}
+
+/* A socket that listens; its address as text. */
+static int listen_at(char address[32], int backlog)
+{
+    struct sockaddr_in at = {.sin_family = AF_INET, .sin_addr = {htonl(INADDR_LOOPBACK)}};
+    socklen_t len = sizeof at;
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    assert_true(fd >= 0);
+    assert_int_equal(bind(fd, (struct sockaddr *)&at, sizeof at), 0);
+    assert_int_equal(getsockname(fd, (struct sockaddr *)&at, &len), 0);
+    assert_int_equal(backlog < 0 ? 0 : listen(fd, backlog), 0);
+    (void)snprintf(address, 32, "127.0.0.1:%u", ntohs(at.sin_port));
+    return fd;
+}
+
+static void expect(const char *server, const char *why)
+{
+    char text[200];
+    assert_int_equal(open_of(server), ZKS_EDISCONNECTED);
+    (void)snprintf(text, sizeof text, "%s: %s", server, why);
+    assert_string_equal(zks_last_error(), text);
+}
+
+static void test_refused(void **state)
+{
+    char address[32];
+    int fd =
+        listen_at(address, -1); /* Bound, so that nobody else listens there, but not listening. */
+    (void)state;
+    expect(address, "Connection refused");
+    assert_int_equal(close(fd), 0);
+}
+
+static void test_unknown_host(void **state)
+{
+    (void)state;
+    assert_int_equal(open_of("nohost.invalid:2181"), ZKS_EDISCONNECTED);
+    assert_says("nohost.invalid:2181: ");
+    assert_true(strstr(zks_last_error(), "unknown host (") != NULL ||
+                strstr(zks_last_error(), "the host name cannot be resolved (") != NULL);
+}
+
+static void test_a_silent_server(void **state)
+{
+    char address[32];
+    int fd = listen_at(address, 100);
+    (void)state;
+    expect(address, "accepts the connection, but does not answer within 1 s");
+    assert_int_equal(close(fd), 0);
+}
+
+/* The kernel drops what would connect while the queue is full, as a firewall does. */
+static void test_a_server_that_drops_what_it_gets(void **state)
+{
+    enum { FILL = 4 };
+    char address[32];
+    struct sockaddr_in at;
+    socklen_t len = sizeof at;
+    int fill[FILL];
+    int fd = listen_at(address, 0);
+    (void)state;
+    assert_int_equal(getsockname(fd, (struct sockaddr *)&at, &len), 0);
+    for (int i = 0; i < FILL; i++) {
+        fill[i] = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+        assert_true(fill[i] >= 0);
+        (void)connect(fill[i], (struct sockaddr *)&at, sizeof at);
+    }
+    expect(address, "no answer within 1 s");
+    for (int i = 0; i < FILL; i++) {
+        assert_int_equal(close(fill[i]), 0);
+    }
+    assert_int_equal(close(fd), 0);
+}
+
+struct talker {
+    int fd;
+    bool waits; /* For a whole line, as a web server does. */
+    const char *says;
+};
+
+/* Each connection is answered and closed; a shutdown of the socket ends the thread. */
+static void *talk(void *arg)
+{
+    const struct talker *t = arg;
+    int peer;
+    while ((peer = accept(t->fd, NULL, NULL)) >= 0) {
+        char got[512];
+        size_t len = 0;
+        ssize_t n = 1;
+        while (t->waits && n > 0 && (len == 0 || memchr(got, '\n', len) == NULL)) {
+            n = recv(peer, got + len, sizeof got - len, 0);
+            len += n > 0 ? (size_t)n : 0;
+            if (len >= 4 && memcmp(got, "srvr", 4) != 0) {
+                break; /* A session's request: nothing that it understands. */
+            }
+        }
+        (void)send(peer, t->says, strlen(t->says), MSG_NOSIGNAL);
+        (void)shutdown(peer, SHUT_RDWR);
+        (void)close(peer);
+    }
+    return NULL;
+}
+
+static void expect_of(bool waits, const char *says, const char *why)
+{
+    char address[32];
+    pthread_t thread;
+    struct talker t = {.fd = listen_at(address, 100), .waits = waits, .says = says};
+    assert_int_equal(pthread_create(&thread, NULL, talk, &t), 0);
+    expect(address, why);
+    assert_int_equal(shutdown(t.fd, SHUT_RDWR), 0);
+    assert_int_equal(pthread_join(thread, NULL), 0);
+    assert_int_equal(close(t.fd), 0);
+}
+
+static void test_what_is_not_a_zookeeper(void **state)
+{
+    (void)state;
+    expect_of(true, "HTTP/1.1 400 Bad Request\r\n\r\n", "answers, but not as a ZooKeeper server");
+    expect_of(false, "SSH-2.0-OpenSSH_9.2p1\r\n", "answers, but not as a ZooKeeper server");
+    expect_of(true, "", "closes the connection without an answer");
+}
+
+static void test_a_zookeeper_that_begins_no_session(void **state)
+{
+    (void)state;
+    expect_of(true, "This ZooKeeper instance is not currently serving requests\n",
+              "a ZooKeeper server without a quorum");
+    expect_of(true, "Zookeeper version: 3.8.0\nMode: follower\n",
+              "serves, but began no session within 1 s");
+    expect_of(true, "srvr is not executed because it is not in the whitelist.\n",
+              "serves, but began no session within 1 s");
+}
+
+static void test_several_servers(void **state)
+{
+    char refused[32];
+    char silent[32];
+    char list[200];
+    char why[300];
+    int fds[] = {listen_at(refused, -1), listen_at(silent, 100)};
+    (void)state;
+    (void)snprintf(list, sizeof list, "%s,%s,localhost:%s", refused, silent,
+                   strchr(refused, ':') + 1);
+    (void)snprintf(why, sizeof why,
+                   "%s, localhost:%s: Connection refused; %s: accepts the connection, but does "
+                   "not answer within 1 s",
+                   refused, strchr(refused, ':') + 1, silent);
+    assert_int_equal(open_of(list), ZKS_EDISCONNECTED);
+    assert_string_equal(zks_last_error(), why);
+    assert_int_equal(close(fds[0]), 0);
+    assert_int_equal(close(fds[1]), 0);
+}
+
+static void test_a_probe_of_ones_own(void **state)
+{
+    char address[32];
+    char why[100];
+    int fd = listen_at(address, -1);
+    zks_client_options options = ZKS_CLIENT_OPTIONS_INIT;
+    zks_client *client = NULL;
+    (void)state;
+    options.servers = address;
+    options.connect_timeout_ms = 0;
+    assert_int_equal(zks_client_open(&options, &client), 0);
+    assert_int_equal(zks_client_probe(client, 1000, why, sizeof why), ZKS_EDISCONNECTED);
+    assert_says(address);
+    assert_string_equal(zks_last_error(), why);
+    assert_int_equal(zks_client_probe(client, 1000, NULL, 0), ZKS_EDISCONNECTED);
+    assert_int_equal(zks_client_probe(client, -1, NULL, 0), ZKS_EINVAL);
+    assert_int_equal(zks_client_probe(NULL, 0, NULL, 0), ZKS_EINVAL);
+    assert_int_equal(zks_client_close(client), 0);
+    assert_int_equal(close(fd), 0);
+}
+
+static void test_lists_that_are_not_valid(void **state)
+{
+    static const char *const cases[][2] = {
+        {"zk1", "servers: \"zk1\": the port is missing"},
+        {"zk1:", "servers: \"zk1:\": the port is missing"},
+        {"zk1:21x1", "servers: \"zk1:21x1\": the port is not a number"},
+        {"zk1:0", "servers: \"zk1:0\": the port is not between 1 and 65535"},
+        {"zk1:65536", "servers: \"zk1:65536\": the port is not between 1 and 65535"},
+        {"zk1:123456789012345678901", "the port is not between 1 and 65535"},
+        {":2181", "servers: \":2181\": the host is missing"},
+        {"[]:2181", "servers: \"[]:2181\": the host is missing"},
+        {"", "servers: \"\": an entry is empty"},
+        {"a:1,,b:2", "servers: \"a:1,,b:2\": an entry is empty"},
+        {"a:1,", "servers: \"a:1,\": an entry is empty"},
+        {",a:1", "servers: \",a:1\": an entry is empty"},
+        {"a:1, b:2", "servers: \" b:2\": it contains a blank"},
+        {"a:1,b:2 ", "servers: \"b:2 \": it contains a blank"},
+        {"::1:2181", "servers: \"::1:2181\": an IPv6 address needs brackets, as in [::1]:2181"},
+        {"[::1:2181", "servers: \"[::1:2181\": the closing bracket is missing"},
+        {"[::1]", "servers: \"[::1]\": the port is missing"},
+        {"[::1]2181", "servers: \"[::1]2181\": the port is missing"},
+        {"a:1,b", "servers: \"b\": the port is missing"},
+        {"http://a:1", "a URL"},
+        {"a:1/x,b:2", "the root comes once, after the last server"},
+        {"a:1//x", "\"//x\": not a valid path: an empty component (\"//\")"},
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        assert_int_equal(open_of(cases[i][0]), ZKS_EINVAL);
+        assert_says(cases[i][1]);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_refused),
+        cmocka_unit_test(test_unknown_host),
+        cmocka_unit_test(test_a_silent_server),
+        cmocka_unit_test(test_a_server_that_drops_what_it_gets),
+        cmocka_unit_test(test_what_is_not_a_zookeeper),
+        cmocka_unit_test(test_a_zookeeper_that_begins_no_session),
+        cmocka_unit_test(test_several_servers),
+        cmocka_unit_test(test_a_probe_of_ones_own),
+        cmocka_unit_test(test_lists_that_are_not_valid),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
