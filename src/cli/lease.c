@@ -36,3 +36,11 @@ uint64_t cli_lease_term_at(const struct cli_lease *l, uint64_t safe_until)
     uint64_t ahead = (uint64_t)(l->grace_ms + l->margin_ms);
     return safe_until == UINT64_MAX ? UINT64_MAX : safe_until > ahead ? safe_until - ahead : 0;
 }
+
+uint64_t cli_lease_kill_at(const struct cli_lease *l, uint64_t now, uint64_t safe_until)
+{
+    uint64_t margin = (uint64_t)l->margin_ms;
+    uint64_t latest = safe_until > now + margin ? safe_until - margin : now;
+    uint64_t after_grace = now + (uint64_t)l->grace_ms;
+    return after_grace < latest ? after_grace : latest;
+}

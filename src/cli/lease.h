@@ -26,4 +26,8 @@ bool cli_lease_fit(struct cli_lease *l, uint32_t session_ms, int64_t grace_ms,
 /* cli_lease_term_at: when to send TERM, for a lease that ends at `safe_until`. */
 uint64_t cli_lease_term_at(const struct cli_lease *l, uint64_t safe_until);
 
+/* cli_lease_kill_at: when to send KILL, for a TERM that is sent at `now`: a grace later, but never less than
+ * the margin ahead of `safe_until`, however late the TERM is. */
+uint64_t cli_lease_kill_at(const struct cli_lease *l, uint64_t now, uint64_t safe_until);
+
 #endif

@@ -90,13 +90,10 @@ static void post_guard(struct cli_keeper *k, uint64_t safe_until)
                  watched && (ends || k->running || k->job->ward >= 0) ? dead_by : 0);
 }
 
-/* The KILL must land ahead of the end, however late the TERM was. */
 static void ask_to_end(struct cli_keeper *k, uint64_t now, uint64_t safe_until)
 {
-    uint64_t margin = (uint64_t)k->lease.margin_ms;
-    uint64_t latest = safe_until > now + margin ? safe_until - margin : now;
     k->ending = CLI_ASKED_TO_END;
-    k->kill_at_ms = cli_earlier(now + (uint64_t)k->lease.grace_ms, latest);
+    k->kill_at_ms = cli_lease_kill_at(&k->lease, now, safe_until);
     send_signal(k, SIGTERM);
     send_signal(k, SIGCONT); /* One that has been stopped could not hear it. */
 }

@@ -104,6 +104,29 @@ static void test_the_times_of_a_loss(void **state)
     assert_true(cli_lease_term_at(&l, 0) == 0);
 }
 
+/* However late the keeper is woken, and however long the grace is. */
+static void test_kill_leaves_the_margin(void **state)
+{
+    (void)state;
+    char why[CLI_MESSAGE_SIZE];
+    static const uint32_t sessions[] = {200, 2000, 10000, 20000, 120000};
+    for (size_t i = 0; i < sizeof sessions / sizeof sessions[0]; i++) {
+        struct cli_lease l = {0};
+        assert_true(cli_lease_fit(&l, sessions[i], -1, why));
+        uint64_t margin = (uint64_t)l.margin_ms;
+        uint64_t safe_until = 1000000;
+        uint64_t term_at = cli_lease_term_at(&l, safe_until);
+        assert_true(cli_lease_kill_at(&l, term_at, safe_until) == safe_until - margin);
+        for (uint64_t now = term_at - 5; now <= safe_until + 5; now++) {
+            uint64_t kill_at = cli_lease_kill_at(&l, now, safe_until);
+            assert_true(kill_at >= now && kill_at <= now + (uint64_t)l.grace_ms);
+            assert_true(kill_at <= safe_until - margin || kill_at == now);
+        }
+        /* What is not held by a lease has the whole grace. */
+        assert_true(cli_lease_kill_at(&l, 7, UINT64_MAX) == 7 + (uint64_t)l.grace_ms);
+    }
+}
+
 static void test_what_goes_to_a_terminal(void **state)
 {
     (void)state;
@@ -170,6 +193,7 @@ int main(void)
         cmocka_unit_test(test_durations),
         cmocka_unit_test(test_ages_and_times),
         cmocka_unit_test(test_the_times_of_a_loss),
+        cmocka_unit_test(test_kill_leaves_the_margin),
         cmocka_unit_test(test_what_goes_to_a_terminal),
         cmocka_unit_test(test_who),
         cmocka_unit_test(test_exit_codes),
