@@ -32,6 +32,9 @@ ZKS_EXPORT const char *zks_client_state_name(enum zks_client_state state);
 /* The listener is told every change of state, in order, where completions run (see zks_op_cb). */
 typedef void (*zks_client_listener)(zks_client *client, enum zks_client_state state, void *arg);
 
+/* The defaults of zks_client_options. */
+enum { ZKS_SESSION_TIMEOUT_MS = 20000, ZKS_CONNECT_TIMEOUT_MS = 15000 };
+
 enum zks_log_level { ZKS_LOG_ERROR = 1, ZKS_LOG_WARN, ZKS_LOG_INFO, ZKS_LOG_DEBUG };
 
 /* The log callback is called from any thread, several at once, with a line without its newline. It
@@ -57,16 +60,19 @@ struct zks_acl {
 typedef struct zks_client_options {
     size_t size; /* Set by ZKS_CLIENT_OPTIONS_INIT, so that options can be added later. */
 
-    /* "host:port,host:port/root", an IPv6 address in brackets: "[::1]:2181"; the root is where all
-     * paths begin.  NULL: the environment variable ZKSYNC_SERVERS, and where that is unset or empty the user's local server, which is
-     * started where none runs: see local.h. */
+    /* "host:port,host:port/root", an IPv6 address in brackets: "[::1]:2181"; the root, which must exist, is where all paths begin.  "local" is the
+     * user's local server, which is started where none runs: see local.h.  NULL: the servers of the
+     * settings (see config.h), and with them the root, the credentials and the timeouts that are not
+     * given here.  Where no setting names servers, opening fails. */
     const char *servers;
 
-    /* The session timeout to ask for; the servers bound it.  Default 10,000. */
+    /* The session timeout to ask for; the servers bound it.  0: that of the settings where servers is
+     * NULL, else 20,000. */
     uint32_t session_timeout_ms;
 
     /* How long zks_client_open() waits for the first connection; ZKS_FOREVER, or 0 to return at
-     * once and connect in the background.  Default 10,000. */
+     * once and connect in the background.  ZKS_DEFAULT: that of the settings where servers is NULL,
+     * else 15,000. */
     int64_t connect_timeout_ms;
 
     /* Credentials, for example "digest" and "user:password"; NULL for none.  Those of the scheme
@@ -101,12 +107,17 @@ typedef struct zks_client_options {
     /* The process that the client's znodes name; 0 for the one that opens it.  For a client that acts
      * on behalf of another process. */
     int64_t pid;
+
+    /* A path such as "/team" that is put in front of each path of a lock, a barrier, a double barrier or an
+     * observer.  It is created like the parents of any path.  "" for none.  NULL: that of the settings
+     * where servers is NULL, else none.  Copied. */
+    const char *root;
 } zks_client_options;
 
 #define ZKS_CLIENT_OPTIONS_INIT                                                                    \
     {                                                                                              \
-        sizeof(zks_client_options), NULL, 10000, 10000, NULL, NULL, NULL, 0, NULL, NULL, NULL,     \
-            NULL, NULL, NULL, ZKS_LOG_WARN, false, 0                                               \
+        sizeof(zks_client_options), NULL, 0, ZKS_DEFAULT, NULL, NULL, NULL, 0, NULL, NULL, NULL,   \
+            NULL, NULL, NULL, ZKS_LOG_WARN, false, 0, NULL                                         \
     }
 
 /* zks_client_open: starts a client.  `options` may be NULL for the defaults; nothing of it is
@@ -114,9 +125,10 @@ typedef struct zks_client_options {
  * ends it.  On failure *client is not touched and nothing is left running.
  * zks_last_error() and the log say more of each of these:
  *  ZKS_EINVAL        an option is not valid.
- *  ZKS_EDISCONNECTED no server answered within connect_timeout_ms; or no servers are named, and the
- *                    local one cannot be started, does not answer, or is forbidden by the environment
- *                    variable ZKSYNC_NO_LOCAL.
+ *  ZKS_ECONFIG       `servers` is NULL, and the settings name no servers or are not valid.  No server was
+ *                    asked, and none was started.
+ *  ZKS_EDISCONNECTED no server answered within connect_timeout_ms; or the local one cannot be started, or
+ *                    does not answer.
  *  ZKS_EAUTH         the servers refused the credentials.
  *  ZKS_EACCES        the folder or the secret of the local server is another user's or open to others.
  *  ZKS_ENOCHROOT     the root in `servers` does not exist.

@@ -42,7 +42,8 @@ extern "C" {
     X(ZKS_EMISMATCH, -21, "The participants disagree on how many they are.")                       \
     X(ZKS_EFORKED, -22, "The client was opened by the parent process; open one in the child.")     \
     X(ZKS_ESERVER, -23, "The server refused the operation for a reason of its own.")               \
-    X(ZKS_ESYSTEM, -24, "The operating system refused a thread, a descriptor or the like.")
+    X(ZKS_ESYSTEM, -24, "The operating system refused a thread, a descriptor or the like.")        \
+    X(ZKS_ECONFIG, -25, "No servers are named, or a setting is not valid.")
 
 enum zks_error {
 #define ZKS_ERROR_ENUM(name, number, text) name = number,

@@ -52,8 +52,7 @@ ZKS_EXPORT int zks_local_find(int64_t timeout_ms, zks_log_cb log, void *log_arg,
  * the calling one where that is zksync, or the one that belongs to this library, or the one in $PATH.
  * It keeps nothing of the caller's: no descriptor, no terminal, no signal, no folder.  On failure
  * *local is not touched; a server that takes longer may come to serve all the same.
- *  ZKS_EDISCONNECTED  none serves within `timeout_ms`; or it could not be started; or $ZKSYNC_NO_LOCAL,
- *                     which is set and neither "" nor "0", forbids to find or to start one.
+ *  ZKS_EDISCONNECTED  none serves within `timeout_ms`, or it could not be started.
  *  ZKS_EACCES, ZKS_ESYSTEM  as zks_local_find; or the folder cannot be made.
  *  ZKS_EINVAL
  * Since 0.1. */

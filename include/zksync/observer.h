@@ -94,7 +94,7 @@ ZKS_EXPORT int zks_look(zks_client *client, const char *path, int64_t timeout_ms
                         struct zks_view **view);
 
 /* zks_remove: removes the znode of one that holds a lock, waits for it or takes part in a double barrier,
- * given by its whole path.  A holder learns that it has lost what it held (see zks_rwlock_lost_cb), but
+ * given by its whole path, as a view has it; the option `root` is not put in front.  A holder learns that it has lost what it held (see zks_rwlock_lost_cb), but
  * the next one may hold by then: this is for one that is known to be stuck.  A znode with any other name
  * is not touched.
  *  0            it is gone, and was there; also where the answer was lost and it is gone now.

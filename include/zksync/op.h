@@ -14,6 +14,9 @@ extern "C" {
 /* Wait without a limit. */
 #define ZKS_FOREVER INT64_C(-1)
 
+/* Where an option is a time: the default. */
+#define ZKS_DEFAULT INT64_C(-2)
+
 struct zks_client;
 struct zks_op;
 

@@ -5,6 +5,7 @@
 
 #include "zksync/barrier.h"
 #include "zksync/client.h"
+#include "zksync/config.h"
 #include "zksync/double_barrier.h"
 #include "zksync/err.h"
 #include "zksync/local.h"

@@ -77,12 +77,13 @@ int zks_barrier_new(zks_client *client, const char *path, zks_barrier **barrier)
     if (client == NULL || barrier == NULL) {
         return zks__invalid(client == NULL ? "client" : "barrier", "NULL");
     }
-    int rc = zks__check_dir(path);
+    char full[ZKS__PATH_MAX + 1];
+    int rc = zks__full_path(client, path, false, full);
     if (rc != 0) {
         return rc;
     }
     struct zks_barrier *b = calloc(1, sizeof *b);
-    rc = b != NULL ? init(b, client, path) : ZKS_ENOMEM;
+    rc = b != NULL ? init(b, client, full) : ZKS_ENOMEM;
     if (rc != 0) {
         if (b != NULL) {
             destroy(&b->machine);

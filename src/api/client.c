@@ -15,6 +15,7 @@
 #include "api/probe.h"
 #include "driver/clock.h"
 #include "driver/deliveries.h"
+#include "zksync/config.h"
 #include "zksync/local.h"
 
 enum {
@@ -39,6 +40,7 @@ static void release(zks_client *c)
     free(c->secret);
     free(c->description);
     free((char *)c->options.servers);
+    free((char *)c->options.root);
     free((char *)c->options.auth_scheme);
     free((char *)c->options.auth);
     free((char *)c->options.identity);
@@ -127,7 +129,6 @@ static void log_local(enum zks_log_level level, const char *line, void *arg)
     }
 }
 
-/* Nobody has named servers, so it is the user's own. */
 static int use_local(zks_client *c)
 {
     struct zks_local local;
@@ -149,16 +150,89 @@ static int use_local(zks_client *c)
     return rc;
 }
 
-/* After all else has been looked at, so that nothing is started for options that are not valid. */
+/* Called once all other options are valid, so that no server is started for those that are not. */
 static int take_servers(zks_client *c, const char *servers)
 {
-    const char *named = servers != NULL ? servers : getenv("ZKSYNC_SERVERS");
-    bool local = servers == NULL && (named == NULL || named[0] == '\0');
-    int rc = local ? use_local(c) : copy(&c->options.servers, named);
+    int rc = strcmp(servers, "local") == 0 ? use_local(c) : copy(&c->options.servers, servers);
     return rc == 0 ? parse_servers(c) : rc;
 }
 
-/* Takes over the options, whose strings are replaced by copies. */
+static int take_root(zks_client *c, const char *root)
+{
+    if (root[0] != '\0' && !zks__dir_valid(root)) {
+        return fail(c, ZKS_EINVAL, "root: \"%s\" is not a path such as /team", root);
+    }
+    return copy(&c->options.root, root);
+}
+
+/* Takes over the options, whose strings are replaced by copies.  All of them are given by now. */
+static int copy_options(zks_client *c, const zks_client_options *o)
+{
+    if (copy(&c->options.auth_scheme, o->auth_scheme) != 0 ||
+        copy(&c->options.auth, o->auth) != 0 || copy(&c->options.identity, o->identity) != 0 ||
+        copy(&c->options.reason, o->reason) != 0) {
+        return ZKS_ENOMEM;
+    }
+    int rc = copy_acl(c, o->acl, o->n_acl);
+    rc = rc == 0 ? take_root(c, o->root) : rc;
+    rc = rc == 0 ? take_servers(c, o->servers) : rc;
+    if (rc == 0) {
+        c->description = zks__describe(&c->options, NULL);
+        rc = c->description != NULL ? 0 : ZKS_ENOMEM;
+    }
+    return rc;
+}
+
+static int check_options(zks_client *c, const zks_client_options *o)
+{
+    if (o->session_timeout_ms > INT32_MAX) {
+        return fail(c, ZKS_EINVAL, "session_timeout_ms: %" PRIu32 " is more than %" PRId32,
+                    o->session_timeout_ms, INT32_MAX);
+    }
+    if (o->pid < 0) {
+        return fail(c, ZKS_EINVAL, "pid: negative: %" PRId64, o->pid);
+    }
+    if (o->connect_timeout_ms < ZKS_DEFAULT) {
+        return fail(c, ZKS_EINVAL, "connect_timeout_ms: negative: %" PRId64, o->connect_timeout_ms);
+    }
+    if ((o->auth_scheme == NULL) != (o->auth == NULL)) {
+        return fail(c, ZKS_EINVAL, "%s: NULL, but %s is given",
+                    o->auth == NULL ? "auth" : "auth_scheme",
+                    o->auth == NULL ? "auth_scheme" : "auth");
+    }
+    return 0;
+}
+
+/* What the program has not given comes from the settings, or where it has named servers itself, from the
+ * defaults: the settings' root and credentials are for the settings' servers. */
+static int take_settings(zks_client *c, const zks_client_options *given)
+{
+    zks_client_options o = *given;
+    zks_config *config = NULL;
+    int rc = 0;
+    if (o.servers == NULL) {
+        rc = zks_config_new(&config);
+        rc = rc == 0 ? zks_config_check(config) : rc;
+        if (rc == ZKS_ECONFIG) {
+            rc = fail(c, rc, "%s", zks_config_error(config));
+        } else if (rc == 0) {
+            zks_config_apply(config, &o);
+            zks__client_log(c, ZKS_LOG_INFO, "zksync: the servers are %s (from %s)", o.servers,
+                            zks_config_origin(config, ZKS_SETTING_SERVERS));
+        }
+    }
+    o.root = o.root != NULL ? o.root : "";
+    o.session_timeout_ms =
+        o.session_timeout_ms != 0 ? o.session_timeout_ms : ZKS_SESSION_TIMEOUT_MS;
+    o.connect_timeout_ms =
+        o.connect_timeout_ms != ZKS_DEFAULT ? o.connect_timeout_ms : ZKS_CONNECT_TIMEOUT_MS;
+    c->options.session_timeout_ms = o.session_timeout_ms;
+    c->options.connect_timeout_ms = o.connect_timeout_ms;
+    rc = rc == 0 ? copy_options(c, &o) : rc;
+    zks_config_free(config);
+    return rc;
+}
+
 static int take_options(zks_client *c, const zks_client_options *given)
 {
     static const zks_client_options defaults = ZKS_CLIENT_OPTIONS_INIT;
@@ -171,7 +245,7 @@ static int take_options(zks_client *c, const zks_client_options *given)
     }
     zks__log_choose(&o);
     c->options = o;
-    c->options.servers = c->options.auth_scheme = c->options.auth = NULL;
+    c->options.servers = c->options.root = c->options.auth_scheme = c->options.auth = NULL;
     c->options.identity = c->options.reason = NULL;
     c->options.acl = NULL;
     c->options.n_acl = 0;
@@ -181,34 +255,8 @@ static int take_options(zks_client *c, const zks_client_options *given)
             "options.size: %zu, more than the %zu of this library, which is older than its header",
             given->size, sizeof o);
     }
-    if (o.session_timeout_ms == 0 || o.session_timeout_ms > INT32_MAX) {
-        return fail(c, ZKS_EINVAL, "session_timeout_ms: %" PRIu32 " is not between 1 and %" PRId32,
-                    o.session_timeout_ms, INT32_MAX);
-    }
-    if (o.pid < 0) {
-        return fail(c, ZKS_EINVAL, "pid: negative: %" PRId64, o.pid);
-    }
-    if (o.connect_timeout_ms < ZKS_FOREVER) {
-        return fail(c, ZKS_EINVAL, "connect_timeout_ms: negative: %" PRId64, o.connect_timeout_ms);
-    }
-    if ((o.auth_scheme == NULL) != (o.auth == NULL)) {
-        return fail(c, ZKS_EINVAL, "%s: NULL, but %s is given",
-                    o.auth == NULL ? "auth" : "auth_scheme",
-                    o.auth == NULL ? "auth_scheme" : "auth");
-    }
-    if (copy(&c->options.auth_scheme, o.auth_scheme) != 0 || copy(&c->options.auth, o.auth) != 0 ||
-        copy(&c->options.identity, o.identity) != 0 || copy(&c->options.reason, o.reason) != 0) {
-        return ZKS_ENOMEM;
-    }
-    int rc = copy_acl(c, o.acl, o.n_acl);
-    if (rc == 0) {
-        rc = take_servers(c, o.servers);
-    }
-    if (rc == 0) {
-        c->description = zks__describe(&c->options, NULL);
-        rc = c->description != NULL ? 0 : ZKS_ENOMEM;
-    }
-    return rc;
+    int rc = check_options(c, &o);
+    return rc == 0 ? take_settings(c, &o) : rc;
 }
 
 static zks_client *create(void)

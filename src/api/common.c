@@ -34,7 +34,7 @@ static const char *printable(const char *text, char buf[256])
     return buf;
 }
 
-int zks__check_dir(const char *path)
+int zks__check_path(const char *path)
 {
     char buf[256];
     const char *fault = path != NULL ? zks__path_fault(path) : NULL;
@@ -52,7 +52,25 @@ int zks__check_dir(const char *path)
 
 int zks_path_check(const char *path)
 {
-    return zks__check_dir(path);
+    return zks__check_path(path);
+}
+
+int zks__full_path(const zks_client *client, const char *path, bool top,
+                   char full[ZKS__PATH_MAX + 1])
+{
+    const char *root = client->options.root;
+    bool is_top = top && path != NULL && strcmp(path, "/") == 0;
+    int rc = is_top ? 0 : zks__check_path(path);
+    if (rc != 0) {
+        return rc;
+    }
+    int len =
+        snprintf(full, ZKS__PATH_MAX + 1, "%s%s", root, is_top && root[0] != '\0' ? "" : path);
+    return len <= ZKS__PATH_MAX
+               ? 0
+               : zks__error_set(ZKS_EINVAL,
+                                "%s: with the root %s the path has %d bytes, more than %d", path,
+                                root, len, ZKS__PATH_MAX);
 }
 
 static int check_call(const struct zks__machine *m, int64_t timeout_ms)

@@ -9,10 +9,16 @@
 /* zks__dir_valid: whether the path, which may be NULL, can be a primitive's: "/a/b", not "/". */
 bool zks__dir_valid(const char *path);
 
-/* zks__invalid: ZKS_EINVAL, with "NAME: WHAT IS WRONG" as the sentence.
- * zks__check_dir: 0, or ZKS_EINVAL with what is wrong with the path. */
+/* zks__invalid: ZKS_EINVAL, with "NAME: WHAT IS WRONG" as the sentence. */
 int zks__invalid(const char *name, const char *wrong);
-int zks__check_dir(const char *path);
+
+/* zks__check_path: 0, or ZKS_EINVAL with what is wrong with the path, which may be NULL, as the sentence. */
+int zks__check_path(const char *path);
+
+/* zks__full_path: the znode's path for one that the caller gave, which may be NULL: with the client's root in
+ * front.  `top` says whether "/" is valid.  0, or ZKS_EINVAL with what is wrong as the sentence. */
+int zks__full_path(const zks_client *client, const char *path, bool top,
+                   char full[ZKS__PATH_MAX + 1]);
 
 /* zks__run, zks__submit: zks__machine_run and zks__machine_submit for a public function, with the
  * sentence of an error set.  The machine may be NULL: ZKS_EINVAL. */

@@ -84,7 +84,7 @@ static int init(struct zks_double_barrier *b, zks_client *client, const char *pa
 }
 
 static int check(const zks_client *client, const char *path, uint32_t n, const char *id,
-                 zks_double_barrier *const *barrier)
+                 zks_double_barrier *const *barrier, char full[ZKS__PATH_MAX + 1])
 {
     if (client == NULL || barrier == NULL) {
         return zks__invalid(client == NULL ? "client" : "barrier", "NULL");
@@ -98,7 +98,7 @@ static int check(const zks_client *client, const char *path, uint32_t n, const c
                               "id: not 1 to %d bytes without a slash and control characters",
                               (int)ZKS__ID_MAX);
     }
-    return zks__check_dir(path);
+    return zks__full_path(client, path, false, full);
 }
 
 int zks_double_barrier_new(zks_client *client, const char *path, uint32_t n, const char *id,
@@ -106,7 +106,8 @@ int zks_double_barrier_new(zks_client *client, const char *path, uint32_t n, con
 {
     unsigned char random[ZKS__STEM_LEN / 2];
     char made[ZKS__ID_MAX + 1];
-    int rc = check(client, path, n, id, barrier);
+    char full[ZKS__PATH_MAX + 1]; /* Set by check(). */
+    int rc = check(client, path, n, id, barrier, full);
     if (rc != 0) {
         return rc;
     }
@@ -121,14 +122,14 @@ int zks_double_barrier_new(zks_client *client, const char *path, uint32_t n, con
                  random[1], random[2]);
         id = made;
     }
-    if (!fits(client, path, n, id)) {
+    if (!fits(client, full, n, id)) {
         return zks__error_set(ZKS_ETOOMANY,
                               "%s: a round of %lu participants with so long a path and id does not "
                               "fit into one request",
                               path, (unsigned long)n);
     }
     struct zks_double_barrier *b = calloc(1, sizeof *b);
-    rc = b != NULL ? init(b, client, path, n, id, random) : ZKS_ENOMEM;
+    rc = b != NULL ? init(b, client, full, n, id, random) : ZKS_ENOMEM;
     if (rc != 0) {
         if (b != NULL) {
             destroy(&b->machine);

@@ -333,15 +333,16 @@ int zks_observer_new(zks_client *client, const char *path, bool brief, zks_obser
     if (client == NULL || observer == NULL) {
         return zks__invalid(client == NULL ? "client" : "observer", "NULL");
     }
-    int rc = path != NULL && strcmp(path, "/") == 0 ? 0 : zks__check_dir(path);
+    char full[ZKS__PATH_MAX + 1];
+    int rc = zks__full_path(client, path, true, full);
     if (rc != 0) {
         return rc;
     }
-    struct zks_observer *o = calloc(1, sizeof *o + strlen(path) + 1);
+    struct zks_observer *o = calloc(1, sizeof *o + strlen(full) + 1);
     if (o == NULL) {
         return zks__error(ZKS_ENOMEM);
     }
-    strcpy(o->dir, path);
+    strcpy(o->dir, full);
     o->brief = brief;
     o->retry_at = ZKS__NEVER;
     rc = zks__machine_attach(&o->machine, &type, client, o->dir);
@@ -436,10 +437,11 @@ int zks_rwlock_list(zks_client *client, const char *path, int64_t timeout_ms,
                     struct zks_contender **list, size_t *count)
 {
     struct zks_view *view = NULL;
-    if (list == NULL || count == NULL) {
-        return zks__invalid(list == NULL ? "list" : "count", "NULL");
+    char full[ZKS__PATH_MAX + 1];
+    if (client == NULL || list == NULL || count == NULL) {
+        return zks__invalid(client == NULL ? "client" : list == NULL ? "list" : "count", "NULL");
     }
-    int rc = zks__check_dir(path);
+    int rc = zks__full_path(client, path, false, full);
     if (rc != 0) {
         return rc;
     }

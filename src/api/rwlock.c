@@ -110,7 +110,8 @@ int zks_rwlock_new(zks_client *client, const char *path, const zks_rwlock_option
         (options->size < sizeof options->size || options->size > sizeof defaults)) {
         return zks__invalid("options.size", "not set by ZKS_RWLOCK_OPTIONS_INIT of this library");
     }
-    int rc = zks__check_dir(path);
+    char full[ZKS__PATH_MAX + 1];
+    int rc = zks__full_path(client, path, false, full);
     if (rc != 0) {
         return rc;
     }
@@ -126,7 +127,7 @@ int zks_rwlock_new(zks_client *client, const char *path, const zks_rwlock_option
     rc = l->data != NULL ? zks__fill_random(random, sizeof random) : ZKS_ENOMEM;
     if (rc == 0) {
         zks__stem_init(&stem, random);
-        zks__rwlock_init(&l->core, path, &stem, l->data, strlen(l->data));
+        zks__rwlock_init(&l->core, full, &stem, l->data, strlen(l->data));
         l->core.expiry_is_error = l->options.expiry_is_error;
         zks_op_init(&l->unlock_op, zks__op_ignore, NULL);
         rc = zks__machine_attach(&l->machine, &type, client, l->core.dir);

@@ -86,7 +86,7 @@ static int resolve(struct zks__server *server)
 static int take_root(struct zks__servers *s, const char *text)
 {
     bool any = strcmp(text, "") != 0 && strcmp(text, "/") != 0;
-    if (any && zks__check_dir(text) != 0) {
+    if (any && zks__check_path(text) != 0) {
         return ZKS_EINVAL;
     }
     if (strchr(text, ',') != NULL) {

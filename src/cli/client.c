@@ -44,7 +44,9 @@ static void log_line(enum zks_log_level level, const char *line, void *arg)
 zks_client_options cli_client_options(const struct cli_settings *s)
 {
     zks_client_options options = ZKS_CLIENT_OPTIONS_INIT;
-    options.servers = s->local ? NULL : s->servers; /* The library knows the secret of that one. */
+    options.servers =
+        s->local ? "local" : s->servers; /* The library knows the secret of that one. */
+    options.root = "";                   /* Paths are full ones: see cli_full_path(). */
     options.session_timeout_ms = s->session_timeout_ms;
     options.connect_timeout_ms = s->connect_timeout_ms;
     options.auth_scheme = s->auth_scheme;
@@ -78,12 +80,10 @@ int cli_fail(const char *what, int error, int busy)
     return cli_exit_of(error, busy);
 }
 
-int cli_reach(struct cli_settings *s)
+/* The user's local server, found or started. */
+static int reach_local(struct cli_settings *s, const char *origin)
 {
     struct zks_local local;
-    if (s->servers != NULL) {
-        return 0;
-    }
     int rc = zks_local_start(s->connect_timeout_ms, log_line, s, &local);
     if (rc != 0) {
         cli_say("%s", zks_last_error());
@@ -94,9 +94,28 @@ int cli_reach(struct cli_settings *s)
     s->servers = s->address;
     s->local = true;
     if (s->verbose > 0) {
-        cli_say("no servers are named: using the local server at %s, process %lld, which %s",
-                local.address, (long long)local.pid,
-                local.started ? "was started for this" : "runs already");
+        cli_say("using the local server at %s, process %lld, which %s (from %s)", local.address,
+                (long long)local.pid, local.started ? "was started for this" : "runs already",
+                origin);
+    }
+    return 0;
+}
+
+int cli_reach(struct cli_settings *s)
+{
+    const char *origin = zks_config_origin(s->config, ZKS_SETTING_SERVERS);
+    if (s->local) {
+        return 0;
+    }
+    if (zks_config_check(s->config) != 0) {
+        cli_say("%s", zks_config_error(s->config));
+        return CLI_CONFIG;
+    }
+    if (strcmp(s->servers, "local") == 0) {
+        return reach_local(s, origin);
+    }
+    if (s->verbose > 0) {
+        cli_say("using the servers %s (from %s)", s->servers, origin);
     }
     return 0;
 }

@@ -8,9 +8,9 @@
 /* cli_client_options: with the log that -vv asks for. */
 zks_client_options cli_client_options(const struct cli_settings *s);
 
-/* cli_reach: before anything else that uses the servers: where nobody has named any, the user's local server
- * is found or started, and s->servers is it.  Prints what is wrong and returns an exit code, 0 where they are
- * known. */
+/* cli_reach: called before anything else that uses the servers.  Checks the settings; where they choose the
+ * user's local server it is found or started, and s->servers becomes its address.  With -v it says which
+ * servers are used and why.  Prints what is wrong and returns an exit code, or 0. */
 int cli_reach(struct cli_settings *s);
 
 /* cli_open: connects, to what cli_reach() finds, within `limit_ms` or the setting, whichever is shorter.  The session is one that

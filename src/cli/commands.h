@@ -16,6 +16,7 @@ int cli_watch(struct cli_settings *s, int argc, char **argv);
 int cli_break(struct cli_settings *s, int argc, char **argv);
 int cli_ping(struct cli_settings *s, int argc, char **argv);
 int cli_serve(struct cli_settings *s, int argc, char **argv);
+int cli_config(struct cli_settings *s, int argc, char **argv);
 int cli_completion(struct cli_settings *s, int argc, char **argv);
 
 /* Of the completions' own: prints the paths that begin with a word. */

@@ -89,6 +89,7 @@ static const struct {
     {"watch", "--json", "", "", false},
     {"break", "--all --yes", "--node", "", false},
     {"ping", "--json", "", NULL, false},
+    {"config", "--json", "", NULL, false},
     {"serve", "-b --background --allow-remote --memory --no-secret --status --stop --json",
      "--listen --data --tick --min-session-timeout --max-session-timeout --reap --idle "
      "--secret-file",
@@ -97,7 +98,7 @@ static const struct {
 
 enum { COMMANDS = sizeof grammar / sizeof grammar[0] };
 
-static const char global_flags[] = "-v -h --verbose --help --version";
+static const char global_flags[] = "-v -h --local --verbose --help --version";
 static const char global_valued[] =
     "-T --servers --root --auth-file --session-timeout --connect-timeout";
 
@@ -139,18 +140,22 @@ static int64_t patience_ms(void)
 {
     const char *given = getenv("ZKSYNC_COMPLETION_TIMEOUT");
     int64_t ms = 0;
-    return given != NULL && cli_duration(given, &ms) && ms > 0 ? ms : PATIENCE_MS;
+    return given != NULL && zks_parse_duration(given, &ms) && ms > 0 ? ms : PATIENCE_MS;
 }
 
 /* To complete a word is no reason to start a server: where none runs there are no znodes. */
 static bool find_servers(struct cli_settings *s)
 {
     struct zks_local local;
-    if (s->servers == NULL && zks_local_find(patience_ms(), NULL, NULL, &local) == 0) {
-        explicit_bzero(local.secret, sizeof local.secret);
-        s->local = true;
+    if (zks_config_check(s->config) != 0) {
+        return false;
     }
-    return s->servers != NULL || s->local;
+    if (strcmp(s->servers, "local") == 0) {
+        s->local = zks_local_find(patience_ms(), NULL, NULL, &local) == 0;
+        explicit_bzero(local.secret, sizeof local.secret);
+        return s->local;
+    }
+    return true;
 }
 
 /* The znodes below the folder of what has been typed, that begin like it.  Nobody waits for servers that

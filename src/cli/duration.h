@@ -6,10 +6,6 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* cli_duration: "10", "1.5", "250ms", "2m", "1h", "1d" in ms, or "forever" as ZKS_FOREVER.  What is
- * above 0 is never rounded to 0.  False for anything else. */
-bool cli_duration(const char *text, int64_t *ms);
-
 enum { CLI_AGE_SIZE = 32 };
 
 /* cli_age: how long something lasts, for a person: "0.4 s", "12 s", "3 min", "2 h 5 min", "4 d 1 h". */

@@ -23,6 +23,8 @@ int cli_exit_of(int error, int busy)
     case ZKS_EACCES:
     case ZKS_EAUTH:
         return CLI_DENIED;
+    case ZKS_ECONFIG:
+        return CLI_CONFIG;
     case ZKS_ELOST:
         return CLI_LOST;
     case ZKS_EEXIST:

@@ -14,6 +14,7 @@ enum cli_exit {
     CLI_BUSY = 75,        /* Others hold it, or the time is over. */
     CLI_LOST = 76,        /* What was held has been lost. */
     CLI_DENIED = 77,      /* Credentials or an access control list forbid it. */
+    CLI_CONFIG = 78,      /* No servers are named, or a setting is not valid. */
     CLI_CANNOT_RUN = 126,
     CLI_NOT_FOUND = 127,
     CLI_SIGNALED = 128 /* And the signal's number. */

@@ -30,7 +30,7 @@ void cli_job_init(struct cli_job *job, struct cli_settings *s, const char *name)
 
 static bool take_grace(struct cli_parser *p, struct cli_job *job)
 {
-    if (!cli_duration(optarg, &job->grace_ms) || job->grace_ms < 0) {
+    if (!zks_parse_duration(optarg, &job->grace_ms) || job->grace_ms < 0) {
         cli_usage(p->command, "a grace is like 2 or 0.5 or 500ms, not \"%s\"", optarg);
         return false;
     }

@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "commands.h"
+#include "exit.h"
 #include "fds.h"
 #include "parse.h"
 
@@ -19,6 +20,7 @@ static const struct {
                 {"break", cli_break},
                 {"ping", cli_ping},
                 {"serve", cli_serve},
+                {"config", cli_config},
                 {"completion", cli_completion},
                 {"__complete", cli_complete}};
 
@@ -44,10 +46,12 @@ static int run(struct cli_settings *s, int argc, char **argv)
 int main(int argc, char **argv)
 {
     struct cli_settings settings;
-    char message[CLI_MESSAGE_SIZE];
     cli_fds_note();
-    int code = cli_settings_init(&settings, message) ? run(&settings, argc, argv)
-                                                     : cli_usage("", "%s", message);
+    if (!cli_settings_init(&settings)) {
+        cli_say("%s", zks_strerror(ZKS_ENOMEM));
+        return CLI_SYSTEM;
+    }
+    int code = run(&settings, argc, argv);
     cli_settings_close(&settings);
     return code;
 }

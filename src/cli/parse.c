@@ -12,6 +12,7 @@
 #include "help.h"
 
 static const struct cli_option global[] = {{CLI_SERVERS, "servers", true},
+                                           {CLI_LOCAL, "local", false},
                                            {CLI_ROOT, "root", true},
                                            {CLI_AUTH_FILE, "auth-file", true},
                                            {CLI_SESSION_TIMEOUT, "session-timeout", true},
@@ -116,13 +117,15 @@ int cli_parse_next(struct cli_parser *p)
             printf("zksync %s\n", zks_version());
             return stop(p, CLI_OK);
         case CLI_SERVERS:
+        case CLI_LOCAL:
         case CLI_ROOT:
         case CLI_AUTH_FILE:
         case CLI_SESSION_TIMEOUT:
         case CLI_CONNECT_TIMEOUT:
         case CLI_VERBOSE:
             if (!cli_setting(p->settings, letter, optarg, message)) {
-                return stop(p, cli_usage(p->command, "%s", message));
+                int code = cli_usage(p->command, "%s", message);
+                return stop(p, optarg[0] == '\0' ? CLI_CONFIG : code);
             }
             break;
         default:
@@ -156,7 +159,7 @@ int cli_parse_path(struct cli_parser *p, const char **path)
 
 bool cli_parse_wait(struct cli_parser *p, int64_t *ms)
 {
-    if (!cli_duration(optarg, ms)) {
+    if (!zks_parse_duration(optarg, ms)) {
         cli_usage(p->command, "a time is like 10 or 1.5 or 250ms or 2m, not \"%s\"", optarg);
         return false;
     }

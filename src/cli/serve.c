@@ -45,7 +45,7 @@ struct request {
 static bool take_ms(struct cli_parser *p, const char *what, uint32_t *ms)
 {
     int64_t given = 0;
-    if (!cli_duration(optarg, &given) || given < 1 || given > INT32_MAX) {
+    if (!zks_parse_duration(optarg, &given) || given < 1 || given > INT32_MAX) {
         cli_usage(p->command, "a %s is like 2s or 500ms, not \"%s\"", what, optarg);
         return false;
     }
@@ -55,7 +55,7 @@ static bool take_ms(struct cli_parser *p, const char *what, uint32_t *ms)
 
 static bool take_idle(struct cli_parser *p, int64_t *ms)
 {
-    if (!cli_duration(optarg, ms) || *ms == 0) {
+    if (!zks_parse_duration(optarg, ms) || *ms == 0) {
         cli_usage(p->command, "an idle time is like 10m or forever, not \"%s\"", optarg);
         return false;
     }
@@ -171,11 +171,12 @@ static int prepare(struct request *r)
     char message[CLI_MESSAGE_SIZE];
     zks_server_options *o = &r->serve.options;
     if (r->secret_file != NULL) {
-        if (!cli_read_private("a secret", r->secret_file, r->serve.secret, message)) {
+        if (!zks_read_private(r->secret_file, r->serve.secret, sizeof r->serve.secret, message,
+                              sizeof message)) {
             return cli_usage("serve", "%s", message);
         }
         if (r->serve.secret[0] == '\0') {
-            return cli_usage("serve", "the file with a secret has none: %s", r->secret_file);
+            return cli_usage("serve", "%s: the file holds no secret", r->secret_file);
         }
         o->secret = r->serve.secret;
     }

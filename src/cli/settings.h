@@ -6,23 +6,26 @@
 #include "zksync/zksync.h"
 
 struct cli_settings {
-    const char *servers; /* NULL before cli_reach() where nobody has named any. */
-    bool local;          /* They are the user's local server, at this address. */
+    zks_config *config;
+    /* What it comes to. */
+    const char *servers; /* NULL where none are named. */
+    bool local;          /* Since cli_reach(): they are the user's local server, at this address. */
     char address[80];
     const char *root; /* "" or "/a/b". */
     uint32_t session_timeout_ms;
     int64_t connect_timeout_ms;
     int verbose; /* 1: what zksync does; 2: what the library says as well. */
-    char *auth_scheme;
-    char *auth;
+    const char *auth_scheme;
+    const char *auth;
 };
 
-enum { CLI_MESSAGE_SIZE = 1200, CLI_PATH_SIZE = 2300, CLI_PRIVATE_SIZE = 4096 };
+enum { CLI_MESSAGE_SIZE = 1600, CLI_PATH_SIZE = 2300, CLI_PRIVATE_SIZE = 4096 };
 
-/* cli_setting: takes one of the global options, by its letter or number below, or the environment
- * variable of that name.  What is wrong with the value is put into `message`, and false returned. */
+/* cli_setting: takes one of the global options, by its letter or number below.  What is wrong with the value
+ * is put into `message`, and false returned. */
 enum cli_setting_id {
     CLI_SERVERS = 'S',
+    CLI_LOCAL = 'L',
     CLI_ROOT = 'R',
     CLI_AUTH_FILE = 'A',
     CLI_SESSION_TIMEOUT = 'T',
@@ -31,13 +34,9 @@ enum cli_setting_id {
 };
 bool cli_setting(struct cli_settings *s, int id, const char *value, char message[CLI_MESSAGE_SIZE]);
 
-/* cli_read_private: the first line of a file with something secret.  False, and `message`, where it cannot be
- * read or others can read it too. */
-bool cli_read_private(const char *what, const char *path, char line[CLI_PRIVATE_SIZE],
-                      char message[CLI_MESSAGE_SIZE]);
-
-/* cli_settings_init: the defaults, and what the environment says. */
-bool cli_settings_init(struct cli_settings *s, char message[CLI_MESSAGE_SIZE]);
+/* cli_settings_init: the settings of the environment and the files.  What is wrong with them counts, and is
+ * told by cli_reach(), only where servers are needed.  False where there is no memory. */
+bool cli_settings_init(struct cli_settings *s);
 void cli_settings_close(struct cli_settings *s);
 
 /* cli_full_path: the znode's path for one that the user gave: with the root in front, a slash if the user

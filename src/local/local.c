@@ -143,18 +143,6 @@ int zks_local_folder(char *buf, size_t size)
 
 /* ---- Starting it ---- */
 
-static bool is_forbidden(const struct zks__place *p)
-{
-    const char *no = getenv("ZKSYNC_NO_LOCAL");
-    if (no == NULL || no[0] == '\0' || strcmp(no, "0") == 0) {
-        return false;
-    }
-    zks__place_say(p, ZKS_LOG_ERROR,
-                   "zksync: no servers are named, and ZKSYNC_NO_LOCAL forbids a local one: set "
-                   "ZKSYNC_SERVERS=host:port,...");
-    return true;
-}
-
 /* One of many comes so far at a time; the others look until there is a server.  Whoever starts one by
  * hand meanwhile may be faster, and that is as good. */
 static int start(const struct zks__place *p, int64_t until_ms, struct zks_local *local)
@@ -175,10 +163,7 @@ static int start(const struct zks__place *p, int64_t until_ms, struct zks_local 
     if (rc == 0) {
         local->started = spawned == 0;
     } else if (rc == ZKS_ENOENT && spawned != 0) {
-        zks__place_say(p, ZKS_LOG_ERROR,
-                       "zksync: no servers are named (ZKSYNC_SERVERS), and a local one cannot be "
-                       "started: %s",
-                       why);
+        zks__place_say(p, ZKS_LOG_ERROR, "zksync: the local server cannot be started: %s", why);
         rc = ZKS_EDISCONNECTED;
     } else if (rc == ZKS_ENOENT) {
         rc = ZKS_EBUSY; /* It was there, and has gone. */
@@ -232,9 +217,6 @@ static int find_or_start(bool starts, int64_t timeout_ms, zks_log_cb log, void *
         return ZKS_EINVAL;
     }
     int rc = zks__place_init(&place, log, log_arg);
-    if (rc == 0 && starts && is_forbidden(&place)) {
-        rc = ZKS_EDISCONNECTED;
-    }
     return rc == 0 ? look_until(&place, starts, until_ms, local) : rc;
 }
 

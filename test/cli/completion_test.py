@@ -15,8 +15,8 @@ import time
 
 from harness import Case, LIMIT, SERVERS, ZKSYNC, main
 
-COMMANDS = ["barrier", "break", "completion", "double-barrier", "held", "hold", "lock", "ls", "ping", "serve",
-            "status", "watch"]
+COMMANDS = ["barrier", "break", "completion", "config", "double-barrier", "held", "hold", "lock", "ls",
+            "ping", "serve", "status", "watch"]
 
 
 class Completion(Case):

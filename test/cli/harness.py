@@ -227,6 +227,7 @@ class Case(unittest.TestCase):
         """The environment of this program with other variables; None takes one out."""
         env = {k: v for k, v in os.environ.items()
                if not k.startswith("ZKSYNC_") or k == "ZKSYNC_SERVERS"}
+        env["ZKSYNC_CONFIG"] = "/dev/null"  # No settings of this machine's.
         env.update({k: v for k, v in variables.items() if v is not None})
         for name in (k for k, v in variables.items() if v is None):
             env.pop(name, None)

@@ -40,8 +40,8 @@ class Local(Case):
         shutil.rmtree(self.home, ignore_errors=True)
 
     def local(self, **variables):
-        """The environment of a user who has named no servers."""
-        given = {"ZKSYNC_SERVERS": None, "HOME": self.home,
+        """The environment of a user who has chosen the local server."""
+        given = {"ZKSYNC_SERVERS": "local", "HOME": self.home,
                  "XDG_STATE_HOME": os.path.join(self.home, "state")}
         given.update(variables)
         return self.environment(**given)

@@ -87,18 +87,6 @@ class ByItself(Local):
             self.assertEqual(self.use("ping").code, 0)
             self.assertNotEqual(self.record()["address"].split(":")[1], port)
 
-    def test_it_is_forbidden(self):
-        for words in (["status", "/a"], ["lock", "/a", "true"], ["hold", "-b", "/a"], ["ping"],
-                      ["barrier", "set", "/a"]):
-            result = self.use(*words, ZKSYNC_NO_LOCAL="1")
-            self.assertEqual(result.code, 69, words)
-            self.assertIn("ZKSYNC_SERVERS", result.err)
-            self.assertIn("ZKSYNC_NO_LOCAL", result.err)
-        self.assertFalse(os.path.exists(self.state))
-        self.assertEqual(self.use("ping", ZKSYNC_NO_LOCAL="0").code, 0)
-        self.assertEqual(self.use("ping", ZKSYNC_NO_LOCAL="1").code, 69)
-        self.assertEqual(self.use("ping", ZKSYNC_NO_LOCAL="1", ZKSYNC_SERVERS=SERVERS).code, 0)
-
     def test_a_wrong_call_starts_nothing(self):
         for words in (["lock", "/a"], ["status"], ["lock", "-k", "1h", "/a", "true"], ["--help"],
                       ["ls", "--help"], ["completion", "bash"]):
@@ -311,7 +299,7 @@ class Jobs(Local):
     """A job kills all that its command has started, but not the user's server."""
 
     # What the command does: it uses the local server, and goes on.
-    INNER = f"env -u ZKSYNC_SERVERS {ZKSYNC} barrier set /gate && echo used; cat >/dev/null"
+    INNER = f"env ZKSYNC_SERVERS=local {ZKSYNC} barrier set /gate && echo used; cat >/dev/null"
 
     def job(self, servers=SERVERS):
         run = self.start("lock", "-T", 8, self.path, "--", "sh", "-c", self.INNER,
@@ -367,7 +355,7 @@ class Jobs(Local):
     def test_a_server_that_is_the_command_is_killed(self):
         """In the foreground, or one of its own, it is a command like any other."""
         for words in ([], ["-b", "--listen", "127.0.0.1:0", "--memory"]):
-            command = f"env -u ZKSYNC_SERVERS {ZKSYNC} serve {' '.join(words)}; echo ends; cat >/dev/null"
+            command = f"env ZKSYNC_SERVERS=local {ZKSYNC} serve {' '.join(words)}; echo ends; cat >/dev/null"
             job = self.start("lock", "-T", 8, self.path, "--", "sh", "-c", command,
                              env=self.local(ZKSYNC_SERVERS=SERVERS), stdin=subprocess.PIPE)
             job.await_out("ends\n" if words else "serving on ")
@@ -384,7 +372,7 @@ class Jobs(Local):
         self.server_lives(server)
 
     def test_it_is_no_child_of_the_first_job(self):
-        job = self.job(servers=None)
+        job = self.job(servers="local")
         server = self.server()
         self.assertNotIn(server, descendants(job.pid))
         job.signal(signal.SIGKILL)
@@ -393,14 +381,11 @@ class Jobs(Local):
 
 
 class Library(Local):
-    def test_an_example_without_servers(self):
+    def test_an_example_on_the_local_server(self):
         run = self.spawn([EXAMPLE, "write", "/a", "0"], env=self.local())
         self.assertEqual(run.wait(), 0, run.err)
         self.assertIn("released", run.out)
         self.assertEqual(self.status()["running"], True)
-        run = self.spawn([EXAMPLE, "write", "/a", "0"], env=self.local(ZKSYNC_NO_LOCAL="1"))
-        self.assertEqual(run.wait(), 1)
-        self.assertEqual(run.err, "rwlock: No server of the ensemble can be reached.\n")
 
     def test_nothing_of_the_program_is_left_to_the_server(self):
         """Nor does it matter which of the first three descriptors the program has."""

@@ -11,8 +11,8 @@ import tempfile
 from harness import (Case, SERVERS, ZKSYNC, await_true, die_with_parent, events_of, keeper_of,
                      main)
 
-COMMANDS = ("lock", "hold", "held", "barrier", "double-barrier", "status", "ls", "watch", "break", "ping", "serve",
-            "completion")
+COMMANDS = ("lock", "hold", "held", "barrier", "double-barrier", "status", "ls", "watch", "break", "ping",
+            "serve", "config", "completion")
 
 
 class Lock(Case):
@@ -83,7 +83,7 @@ class Lock(Case):
                 self.assertEqual(file.read().split(), ["0", "1", "2", "3"])
 
     def test_the_command_knows(self):
-        result = self.zksync("lock", "-s", self.path, "-c", "env | grep ^ZKSYNC_ | grep -v SERVERS=")
+        result = self.zksync("lock", "-s", self.path, "-c", "env | grep ^ZKSYNC_ | grep -v -e SERVERS= -e CONFIG=")
         facts = dict(line.split("=", 1) for line in result.lines)
         self.assertEqual(sorted(facts), ["ZKSYNC_HELD", "ZKSYNC_MODE", "ZKSYNC_NODE", "ZKSYNC_PATH",
                                          "ZKSYNC_TOKEN"])
@@ -140,11 +140,11 @@ class Lock(Case):
         result = self.zksync("lock", self.path, "true", env=self.environment(ZKSYNC_VERBOSE="1"))
         self.assertIn(": held, token ", result.err)
         result = self.zksync("ping", env=self.environment(ZKSYNC_AUTH_FILE="/no/such/file"))
-        self.assertEqual(result.code, 64)
+        self.assertEqual(result.code, 78)
         self.assertIn("/no/such/file", result.err)
         for name in ("ZKSYNC_SESSION_TIMEOUT", "ZKSYNC_CONNECT_TIMEOUT"):
             result = self.zksync("ping", env=self.environment(**{name: "soon"}))
-            self.assertEqual(result.code, 64)
+            self.assertEqual(result.code, 78)
             self.assertIn(name, result.err)
 
     def test_credentials_come_from_a_file(self):

@@ -245,12 +245,21 @@ static void test_client_options(void **state)
     options.size = sizeof options.size - 1;
     it_equal(try_open(&options), ZKS_EINVAL);
     options = sane();
-    options.session_timeout_ms = 0;
+    options.session_timeout_ms = UINT32_MAX;
     it_equal(try_open(&options), ZKS_EINVAL);
     options = sane();
-    options.connect_timeout_ms = -2;
+    options.connect_timeout_ms = -3;
     it_equal(try_open(&options), ZKS_EINVAL);
+    static const char *const roots[] = {"/", "a", "/a/", "/a//b", "/a/.."};
+    for (size_t i = 0; i < sizeof roots / sizeof roots[0]; i++) {
+        options = sane();
+        options.root = roots[i];
+        expect(roots[i], try_open(&options), ZKS_EINVAL);
+    }
     options = sane();
+    it_ok(try_open(&options));
+    options.session_timeout_ms = 0; /* The default. */
+    options.connect_timeout_ms = ZKS_DEFAULT;
     it_ok(try_open(&options));
     options.servers = NULL; /* The environment names them. */
     it_ok(try_open(&options));

@@ -270,7 +270,7 @@ static void options_are_checked(void **state)
         }
     }
     zks_client_options options = options_for(ens_servers(), NULL);
-    options.connect_timeout_ms = -2;
+    options.connect_timeout_ms = -3;
     it_equal(zks_client_open(&options, &client), ZKS_EINVAL);
     options = options_for(ens_servers(), NULL);
     options.size = 0;

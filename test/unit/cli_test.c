@@ -45,12 +45,12 @@ static void test_durations(void **state)
                                       "99999999999999999999999d"};
     for (size_t i = 0; i < sizeof good / sizeof good[0]; i++) {
         int64_t ms = -7;
-        assert_true(cli_duration(good[i].text, &ms));
+        assert_true(zks_parse_duration(good[i].text, &ms));
         assert_int_equal(ms, good[i].ms);
     }
     for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
         int64_t ms = -7;
-        assert_false(cli_duration(bad[i], &ms));
+        assert_false(zks_parse_duration(bad[i], &ms));
         assert_int_equal(ms, -7);
     }
 }

@@ -40,7 +40,7 @@ static void test_numbers(void **state)
 static void test_unknown_numbers(void **state)
 {
     (void)state;
-    static const int unknown[] = {1, 7, -25, -1000, -1001, -1002, INT32_MAX, INT32_MIN};
+    static const int unknown[] = {1, 7, -26, -1000, -1001, -1002, INT32_MAX, INT32_MIN};
     for (size_t i = 0; i < COUNT(unknown); i++) {
         const char *text = zks_strerror(unknown[i]);
         assert_non_null(text);
