@@ -6,7 +6,6 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
-#include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -17,6 +16,7 @@
 #include "exit.h"
 #include "fds.h"
 #include "job.h"
+#include "signals.h"
 #include "terminal.h"
 #include "timer.h"
 #include "tree.h"
@@ -37,70 +37,32 @@ struct front {
     struct cli_guard *guard;
     pid_t keeper;
     int link;
-    int signals;
+    struct cli_signals signals;
     int timer;
     bool watches_input; /* A hold ends with its input. */
     bool keeper_silent; /* It has closed its end. */
     enum phase phase;
-    sigset_t wanted; /* Signals that the user has not asked us to ignore. */
-    sigset_t early;  /* That came while the command was being started. */
-    int dying_by;    /* The signal by which we are to die; 0 for none. */
-    bool hung_up;    /* The command has been told that it will not get the terminal. */
+    sigset_t early; /* That came while the command was being started. */
+    int dying_by;   /* The signal by which we are to die; 0 for none. */
+    bool hung_up;   /* The command has been told that it will not get the terminal. */
     struct cli_tree_others others;
     pid_t command;
     int status;
     bool at_terminal; /* The command has been given the terminal, or has wanted it. */
 };
 
-/* All that are taken by the signalfd; the others keep their effect. */
-static const int handled[] = {SIGINT,  SIGTERM, SIGHUP,  SIGQUIT,  SIGUSR1,
-                              SIGUSR2, SIGCONT, SIGTSTP, SIGWINCH, SIGCHLD};
-/* Blocked, but not to be taken: who writes to or reads from the terminal in the background. */
-static const int unheard[] = {SIGTTIN, SIGTTOU, SIGPIPE};
-
-/* A signal that was ignored or blocked when we were started is to stay without effect, as with nohup. */
-static void take_signals(struct front *f)
-{
-    sigset_t all;
-    sigset_t heard;
-    sigemptyset(&all);
-    sigemptyset(&heard);
-    sigemptyset(&f->wanted);
-    sigemptyset(&f->early);
-    for (size_t i = 0; i < sizeof handled / sizeof handled[0]; i++) {
-        sigaddset(&all, handled[i]);
-        sigaddset(&heard, handled[i]);
-    }
-    for (size_t i = 0; i < sizeof unheard / sizeof unheard[0]; i++) {
-        sigaddset(&all, unheard[i]);
-    }
-    sigprocmask(SIG_BLOCK, &all, &f->job->mask);
-    for (size_t i = 0; i < sizeof handled / sizeof handled[0]; i++) {
-        struct sigaction action;
-        if (sigaction(handled[i], NULL, &action) == 0 && action.sa_handler != SIG_IGN &&
-            sigismember(&f->job->mask, handled[i]) == 0) {
-            sigaddset(&f->wanted, handled[i]);
-        }
-    }
-    /* Where it was ignored the system would reap our children for us. */
-    f->job->child_ignored = signal(SIGCHLD, SIG_DFL) == SIG_IGN;
-    f->signals = signalfd(-1, &heard, SFD_CLOEXEC | SFD_NONBLOCK);
-}
-
-/* Whether we end by it, unless there is a command to pass it on to. */
-static bool ends_us(const struct front *f, int sig)
-{
-    return (sig == SIGINT || sig == SIGTERM || sig == SIGHUP || sig == SIGQUIT) &&
-           sigismember(&f->wanted, sig) == 1;
-}
-
 /* ---- The command, as seen from the terminal ---- */
 
-/* False where there is nobody left to get it. */
-static bool to_command(const struct front *f, int sig)
+/* A real-time signal with a value is for one process.  False where there is nobody left to get it. */
+static bool to_command(const struct front *f, const struct signalfd_siginfo *info)
 {
+    int sig = (int)info->ssi_signo;
     if (atomic_load(&f->guard->group_gone)) {
         return false;
+    }
+    if (sig >= SIGRTMIN && info->ssi_code == SI_QUEUE) {
+        union sigval value = {.sival_ptr = (void *)(uintptr_t)info->ssi_ptr};
+        return sigqueue(f->command, sig, value) == 0 || errno != ESRCH;
     }
     bool sent = kill(-f->command, sig) == 0 || errno != ESRCH;
     pid_t group = getpgid(f->command);
@@ -110,13 +72,18 @@ static bool to_command(const struct front *f, int sig)
     return sent;
 }
 
+static void send_to_command(const struct front *f, int sig)
+{
+    (void)to_command(f, &(struct signalfd_siginfo){.ssi_signo = (uint32_t)sig});
+}
+
 /* It goes on, and where it has had the terminal, in the foreground if we are there. */
 static void resume_command(const struct front *f)
 {
     if (f->at_terminal && cli_terminal_ours(f->job->terminal)) {
         cli_terminal_give(f->job->terminal, f->command);
     }
-    (void)to_command(f, SIGCONT);
+    send_to_command(f, SIGCONT);
 }
 
 /* ---- Signals ---- */
@@ -132,34 +99,41 @@ static void end_by(struct front *f, int sig)
     cli_link_send(f->link, CLI_LINK_QUIT, sig);
 }
 
+/* The one that ends us of those that came while the command was being started; 0 for none. */
+static int first_early(const struct front *f)
+{
+    for (int sig = 1; sig < NSIG; sig++) {
+        if (cli_signals_ends(&f->signals, sig) && sigismember(&f->early, sig) == 1) {
+            return sig;
+        }
+    }
+    return 0;
+}
+
 /* It is the command's as soon as there is one; until then it ends us. */
 static void take_early(struct front *f, int sig)
 {
-    for (size_t i = 0; ends_us(f, sig) && i < sizeof handled / sizeof handled[0]; i++) {
-        if (ends_us(f, handled[i]) && sigismember(&f->early, handled[i]) == 1) {
-            (void)kill(f->keeper, SIGKILL); /* The second one. */
-        }
+    if (cli_signals_ends(&f->signals, sig) && first_early(f) != 0) {
+        (void)kill(f->keeper, SIGKILL); /* The second one. */
     }
     sigaddset(&f->early, sig);
-    if (ends_us(f, sig)) {
+    if (cli_signals_ends(&f->signals, sig)) {
         cli_link_send(f->link, CLI_LINK_QUIT, sig);
     }
 }
 
-static void take_signal(struct front *f, int sig)
+static void take_signal(struct front *f, const struct signalfd_siginfo *info)
 {
-    if (sig == SIGCHLD) {
-        return; /* Whoever waits for the keeper sees it. */
-    }
+    int sig = (int)info->ssi_signo;
     if (f->phase == RUNNING && sig == SIGCONT) {
         resume_command(f);
-    } else if (f->phase == RUNNING && to_command(f, sig)) {
+    } else if (f->phase == RUNNING && to_command(f, info)) {
         return;
     } else if (f->phase == STARTING) {
         take_early(f, sig);
-    } else if (ends_us(f, sig)) {
+    } else if (cli_signals_ends(&f->signals, sig)) {
         end_by(f, sig);
-    } else if (sig == SIGTSTP && sigismember(&f->wanted, sig) == 1) {
+    } else if (sig == SIGTSTP && sigismember(&f->signals.wanted, sig) == 1) {
         cli_stop_self(SIGTSTP, false);
     }
 }
@@ -169,20 +143,21 @@ static bool take_all_signals(struct front *f)
 {
     struct signalfd_siginfo info;
     bool ending = false;
-    while (read(f->signals, &info, sizeof info) == sizeof info) {
-        take_signal(f, (int)info.ssi_signo);
-        ending |= ends_us(f, (int)info.ssi_signo);
+    while (cli_signals_next(&f->signals, &info)) {
+        take_signal(f, &info);
+        ending |= cli_signals_ends(&f->signals, (int)info.ssi_signo);
     }
     return ending;
 }
 
 static void pass_early_signals(struct front *f)
 {
-    for (size_t i = 0; i < sizeof handled / sizeof handled[0]; i++) {
-        if (sigismember(&f->early, handled[i]) == 1) {
-            take_signal(f, handled[i]);
+    for (int sig = 1; sig < NSIG; sig++) {
+        if (sigismember(&f->early, sig) == 1) {
+            take_signal(f, &(struct signalfd_siginfo){.ssi_signo = (uint32_t)sig});
         }
     }
+    cli_signals_hear(&f->signals, true);
 }
 
 /* ---- Stops ---- */
@@ -226,8 +201,8 @@ static void command_stopped(struct front *f, int sig)
         resume_command(f);
     } else if (!f->hung_up) {
         f->hung_up = true; /* As the system does with those that nobody can bring back. */
-        (void)to_command(f, SIGHUP);
-        (void)to_command(f, SIGCONT);
+        send_to_command(f, SIGHUP);
+        send_to_command(f, SIGCONT);
     }
 }
 
@@ -257,6 +232,7 @@ static void held(struct front *f, const struct cli_link *message)
         }
     } else if (f->job->command != NULL && f->dying_by == 0) {
         f->phase = STARTING;
+        cli_signals_hear(&f->signals, false);
         f->at_terminal = cli_terminal_at_once(f->job->terminal);
         cli_link_send(f->link, CLI_LINK_GO, f->at_terminal);
     }
@@ -321,10 +297,8 @@ static bool take_over(struct front *f)
 /* The signal by which we are to die: one that came before there was a command to pass it on to. */
 static int deadly_signal(const struct front *f)
 {
-    for (size_t i = 0; f->phase == STARTING && i < sizeof handled / sizeof handled[0]; i++) {
-        if (ends_us(f, handled[i]) && sigismember(&f->early, handled[i]) == 1) {
-            return handled[i];
-        }
+    if (f->phase == STARTING && first_early(f) != 0) {
+        return first_early(f);
     }
     /* A hold ends by it well; and what a command under a lock has come to counts for more. */
     bool done = f->phase == HOLDING || (f->phase == LEAVING && f->job->kind != CLI_CLAIM_ROUND);
@@ -398,7 +372,7 @@ static int serve(struct front *f)
             return keeper_failed(f, "stood still for too long");
         }
         cli_timer_set(f->timer, dead_by != 0 ? dead_by : UINT64_MAX);
-        struct pollfd polls[] = {{.fd = f->signals, .events = POLLIN},
+        struct pollfd polls[] = {{.fd = f->signals.fd, .events = POLLIN},
                                  {.fd = f->keeper_silent ? -1 : f->link, .events = POLLIN},
                                  {.fd = f->timer, .events = POLLIN},
                                  {.fd = f->watches_input ? STDIN_FILENO : -1, .events = POLLIN},
@@ -425,7 +399,7 @@ static int serve(struct front *f)
 static _Noreturn void be_keeper(struct front *f, int link)
 {
     close(f->link);
-    close(f->signals);
+    close(f->signals.fd);
     close(f->timer);
     if (f->job->ready_fd >= 0) {
         close(f->job->ready_fd);
@@ -446,9 +420,8 @@ int cli_front(struct cli_job *job)
     f.timer = cli_timer_open();
     f.watches_input = job->command == NULL && !job->background && has_input();
     cli_tree_note(&f.others);
-    take_signals(&f);
-    if (f.guard == MAP_FAILED || f.timer < 0 || f.signals < 0 ||
-        socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, links) != 0) {
+    if (!cli_signals_open(&f.signals, &job->mask, &job->child_ignored) || f.guard == MAP_FAILED ||
+        f.timer < 0 || socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, links) != 0) {
         cli_say("the system refuses a descriptor: %s", strerror(errno));
         return CLI_SYSTEM;
     }

@@ -1,17 +1,31 @@
 #!/usr/bin/python3 -B
 """What signals do to zksync and to its command, and that no command outlives either of our processes."""
 
+import ctypes
 import os
+import resource
 import signal
 import sys
 import tempfile
 import time
 
-from harness import (Case, ZKSYNC, alive, await_true, die_with_parent, events_of, keeper_of, main,
+from harness import (Case, LIBC, ZKSYNC, alive, await_true, die_with_parent, events_of, keeper_of, main,
                      stat_of)
 
 ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)
 PASSED_ON = (*ENDING, signal.SIGUSR1, signal.SIGUSR2, signal.SIGCONT)
+
+# All numbers from 1 to 64, by what they do.
+REALTIME = tuple(range(signal.SIGRTMIN, signal.SIGRTMAX + 1))
+FATAL = (signal.SIGKILL, signal.SIGSEGV, signal.SIGBUS, signal.SIGFPE, signal.SIGILL, signal.SIGTRAP, signal.SIGSYS,
+         *range(32, signal.SIGRTMIN))  # Faults, and those that the C library keeps for itself.
+ALL_ENDING = (*ENDING, signal.SIGABRT, signal.SIGALRM, signal.SIGVTALRM, signal.SIGPROF, signal.SIGIO, signal.SIGPWR,
+              signal.SIGXCPU, signal.SIGXFSZ, signal.SIGPIPE, 16)  # 16 is STKFLT.
+NEVER_ENDING = (signal.SIGUSR1, signal.SIGUSR2, signal.SIGWINCH, signal.SIGURG, signal.SIGCONT, *REALTIME)
+UNHEARD = (signal.SIGCHLD, signal.SIGTTIN, signal.SIGTTOU)
+STOPPING = (signal.SIGSTOP, signal.SIGTSTP)
+TERMINATING = (*ALL_ENDING, signal.SIGUSR1, signal.SIGUSR2, *REALTIME)  # By default.
+ALL = range(1, 65)
 SESSION = 2
 PYTHON = ("/usr/bin/python3", "-B", "-E", "-S", "-c")
 
@@ -182,6 +196,229 @@ class Waiting(Signals):
         self.assertRegex(run.err, rf"\Azksync: {self.path}: .*killed\n\Z")
         self.await_contenders(1)
         self.release(holder)
+
+
+class All(Signals):
+    """Every number from 1 to 64."""
+
+    # Tells each signal that it and a child get; those it is started with are blocked already.
+    TELLS = """
+import os, signal
+name = "child" if os.fork() == 0 else "command"
+os.write(1, f"{name} ready\\n".encode())
+while True:
+    os.write(1, f"{name} {int(signal.sigwait(range(1, 65)))}\\n".encode())
+"""
+
+    @staticmethod
+    def block_all():
+        die_with_parent()
+        signal.pthread_sigmask(signal.SIG_BLOCK, range(1, 65))
+
+    def running(self, *command, options=(), **more):
+        run = self.start("lock", *options, self.path, "--", *command, **more)
+        run.await_out("ready\n")
+        return run
+
+    def test_each_number_is_in_one_class(self):
+        known = sorted((*FATAL, *ALL_ENDING, *NEVER_ENDING, *UNHEARD, *STOPPING))
+        self.assertEqual(known, list(ALL))
+
+    def test_while_the_command_runs(self):
+        """Also those that were blocked when zksync was started: they are pending in the command as they would be
+        without it."""
+        run = self.running(*PYTHON, self.TELLS, preexec_fn=self.block_all)
+        run.await_out("child ready\n")
+        for number in sorted((*ALL_ENDING, *NEVER_ENDING, signal.SIGTSTP)):
+            run.signal(number)
+            for name in ("child", "command"):
+                run.await_out(f"{name} {int(number)}\n")
+        for number in UNHEARD:
+            run.signal(number)
+            self.assertFalse(run.ended())
+        run.signal(signal.SIGKILL)
+        run.wait()
+        self.assertEqual(run.out.count("\n"), 2 * (1 + len(ALL_ENDING) + len(NEVER_ENDING) + 1))
+
+    def test_128_and_the_number(self):
+        for number in TERMINATING:
+            run = self.running("sh", "-c", "echo ready; exec sleep 100")
+            run.signal(number)
+            self.assertEqual((run.wait(), run.err), (128 + number, ""))
+            self.assert_nothing_left()
+
+    def test_faults_and_kill_end_the_command_too(self):
+        for number in FATAL:
+            run = self.running("sh", "-c", "echo ready; echo $$ >&2; exec sleep 100")
+            run.await_err("\n")
+            command = int(run.err)
+            run.signal(number)
+            self.assertEqual(run.wait(), -number)
+            self.await_contenders(0)
+            self.assertFalse(alive(command), number)
+
+    def test_while_waiting(self):
+        holder = self.hold()
+        run = self.start("lock", self.path, "echo", "ran")
+        self.await_contenders(2)
+        for number in NEVER_ENDING:
+            self.send(run, number)
+            self.assertEqual((run.ended(), len(self.contenders())), (False, 2), number)
+        for number in UNHEARD:
+            run.signal(number)
+        self.release(holder)
+        self.assertEqual((run.wait(), run.out, run.err), (0, "ran\n", ""))
+        holder = self.hold()
+        for number in ALL_ENDING:
+            run = self.start("lock", self.path, "echo", "ran")
+            self.await_contenders(2)
+            run.signal(number)
+            self.assertEqual((run.wait(), run.out, run.err), (-number, "", ""))
+            self.assertEqual(len(self.contenders()), 1)
+        self.release(holder)
+
+    def test_while_holding(self):
+        run = self.start("hold", "-v", self.path)
+        run.await_err(": held, token ")
+        for number in NEVER_ENDING:
+            self.send(run, number)
+            self.assertEqual((run.ended(), len(self.contenders())), (False, 1), number)
+        for number in UNHEARD:
+            run.signal(number)
+        run.signal(signal.SIGTERM)
+        self.assertEqual(run.wait(), 0)
+        for number in ALL_ENDING:
+            run = self.start("hold", "-v", self.path)
+            run.await_err(": held, token ")
+            run.signal(number)
+            self.assertEqual(run.wait(), 0, number)
+            self.assert_nothing_left()
+
+    def test_while_the_command_is_started(self):
+        for number in (*ALL_ENDING, *REALTIME[:2], *REALTIME[-2:]):
+            holder = self.hold()
+            run, events = self.watch("lock", self.path, "--", "sleep", "100")
+            self.await_event(events, "waiting")
+            run.signal(signal.SIGSTOP)
+            await_true(lambda: state(run.pid) == "T", "it is stopped")
+            self.release(holder)
+            self.await_event(events, "acquired")
+            run.signal(number)
+            run.signal(signal.SIGCONT)
+            code = run.wait()
+            self.assertIn(code, (128 + number, -number) if number in ALL_ENDING else (128 + number,))
+            self.assert_nothing_left()
+
+    def test_none_but_kill_and_faults_ends_the_keeper(self):
+        run = self.running("sh", "-c", "echo ready; read x; exit 3", stdin=-1)
+        keeper = self.keeper(run)
+        for number in ALL:
+            if number not in FATAL and number not in STOPPING:
+                os.kill(keeper, number)
+        self.assertEqual(len(self.contenders()), 1)
+        run.process.stdin.close()
+        self.assertEqual((run.wait(), run.err), (3, ""))
+
+    def test_what_was_ignored_has_no_effect(self):
+        holder = self.hold()
+        ignored = (*ALL_ENDING, signal.SIGUSR1, signal.SIGUSR2, *REALTIME)
+
+        def ignore():
+            die_with_parent()
+            for number in ignored:
+                signal.signal(number, signal.SIG_IGN)
+
+        run = self.start("lock", self.path, "--", "sh", "-c", "echo up; read x; exit 3", stdin=-1, preexec_fn=ignore)
+        self.await_contenders(2)
+        for number in ignored:
+            self.send(run, number)
+        self.assertEqual(len(self.contenders()), 2)
+        self.release(holder)
+        run.await_out("up\n")
+        for number in ignored:
+            self.send(run, number)
+        self.assertEqual((run.ended(), len(self.contenders())), (False, 1))
+        run.process.stdin.close()
+        self.assertEqual((run.wait(), run.err), (3, ""))
+
+
+class Realtime(Signals):
+    """Signals with a value, which are queued."""
+
+    # Tells the value of each, until it is 99.
+    TELLS = """
+import ctypes, os
+libc = ctypes.CDLL(None)
+every, info = (ctypes.c_ubyte * 128)(*[255] * 8), (ctypes.c_int * 32)()
+libc.sigprocmask(0, every, None)
+os.write(1, b"ready\\n")
+while info[6] != 99:
+    number = libc.sigwaitinfo(every, info)
+    os.write(1, f"{number} {info[6]}\\n".encode())
+"""
+
+    @staticmethod
+    def block():
+        die_with_parent()
+        signal.pthread_sigmask(signal.SIG_BLOCK, REALTIME)
+
+    def queue(self, run, number, value):
+        self.assertEqual(LIBC.sigqueue(run.pid, number, ctypes.c_void_p(value)), 0)
+
+    def test_values_reach_the_command_in_order(self):
+        run = self.start("lock", self.path, "--", *PYTHON, self.TELLS)
+        run.await_out("ready\n")
+        for value in (1, 2, 3, 4, 5, 99):
+            self.queue(run, signal.SIGRTMIN + 3, value)
+        self.assertEqual((run.wait(), run.err), (0, ""))
+        self.assertEqual(run.out.splitlines()[1:], [f"{signal.SIGRTMIN + 3} {v}" for v in (1, 2, 3, 4, 5, 99)])
+
+    def test_those_that_come_while_the_command_is_started_are_kept(self):
+        holder = self.hold()
+        run, events = self.watch("lock", self.path, "--", *PYTHON, self.TELLS, preexec_fn=self.block)
+        self.await_event(events, "waiting")
+        run.signal(signal.SIGSTOP)
+        await_true(lambda: state(run.pid) == "T", "it is stopped")
+        self.release(holder)
+        self.await_event(events, "acquired")
+        for value in (7, 8, 99):
+            self.queue(run, signal.SIGRTMAX, value)
+        run.signal(signal.SIGCONT)
+        self.assertEqual((run.wait(), run.err), (0, ""))
+        self.assertEqual(run.out.splitlines()[1:], [f"{signal.SIGRTMAX} {v}" for v in (7, 8, 99)])
+
+
+class OfTheSystem(Signals):
+    """Signals that the system sends for something that the parent has set."""
+
+    def test_a_file_that_may_not_grow(self):
+        def limit():
+            die_with_parent()
+            resource.setrlimit(resource.RLIMIT_FSIZE, (1, 1))
+
+        with tempfile.TemporaryFile() as events:
+            run = self.start("lock", "--status-fd", events.fileno(), self.path, "echo", "ran",
+                             pass_fds=[events.fileno()], preexec_fn=limit)
+            self.assertEqual((run.wait(), run.out, run.err), (0, "ran\n", ""))
+            self.assertEqual(os.fstat(events.fileno()).st_size, 1)
+
+    def test_a_reader_that_has_gone(self):
+        read_end, write_end = os.pipe()
+        os.close(read_end)
+        run = self.start("lock", "--status-fd", write_end, self.path, "echo", "ran", pass_fds=[write_end])
+        os.close(write_end)
+        self.assertEqual((run.wait(), run.out, run.err), (0, "ran\n", ""))
+
+    def test_a_timer_from_before_ends_the_command(self):
+        """As with: perl -e 'alarm 1; exec @ARGV' zksync ..."""
+        def wind_up():
+            die_with_parent()
+            signal.setitimer(signal.ITIMER_REAL, 0.5)
+
+        run = self.start("lock", self.path, "sleep", "100", preexec_fn=wind_up)
+        self.assertIn(run.wait(), (128 + signal.SIGALRM, -signal.SIGALRM))
+        self.assertEqual(run.err, "")
+        self.await_contenders(0)
 
 
 class Running(Signals):
