@@ -4,16 +4,15 @@ PREFIX ?= /usr/local
 DESTDIR ?=
 JOBS ?= $(shell nproc)
 
-# What `make check` builds and runs: see tools/run-tests --help. unit_journal_crash takes minutes under
-# valgrind, which sees no more of it than the address sanitizer.
-CHECK_PRESETS ?= dev clang asan tsan fuzz
-CHECK_RUNS ?= build/dev:unit build/clang:unit build/asan:unit build/tsan:unit \
-              'build/dev:valgrind:^(unit|trace)_(?!journal_crash)' \
-              build/dev:sim build/asan:sim:sim_plans build/dev:valgrind:sim_seeds \
-              'build/dev:integration:integration_(?!cli)' build/dev:integration:integration_cli \
-              build/dev:local:integration_tree 'build/asan:local:integration_(?!tree|cli)' \
-              'build/tsan:local:integration_(?!tree|cli)' build/asan:integration:integration_cli \
-              build/fuzz:unit
+# What `make check` builds, in this order, and runs: see tools/run-tests --help. unit_journal_crash takes
+# minutes under valgrind, which sees no more of it than the address sanitizer.
+CHECK_RUNS ?= build/dev:unit build/dev:sim build/dev:integration build/dev:local:integration_tree \
+              'build/dev:valgrind:^(unit|trace)_(?!journal_crash)' build/dev:valgrind:sim_seeds \
+              build/asan:unit build/asan:sim:sim_plans build/asan:integration:integration_cli \
+              'build/asan:local:integration_(?!tree|cli)' \
+              build/tsan:unit 'build/tsan:local:integration_(?!tree|cli)' build/clang:unit build/fuzz:unit
+# Further commands of it; one that prints the Test Anything Protocol reports its tests by that.
+CHECK_ALSO ?= --also 'tools/lint build/dev' --also 'tools/mutants --build build/dev --sample 10'
 SOAK_TIMES ?= 10
 SOAK_PRESETS ?= dev asan tsan
 SOAK_SECONDS ?= 3600
@@ -34,10 +33,7 @@ demo:
 
 check:
 	@tools/setup check
-	@set -e; for preset in $(CHECK_PRESETS); do $(call build,$$preset); done
-	@tools/lint build/dev
-	@tools/run-tests $(CHECK_RUNS)
-	@tools/mutants --sample 10
+	@tools/run-tests --build '$(call build,%)' $(CHECK_ALSO) $(CHECK_RUNS)
 
 # Every known fault that the tests must notice: see tools/mutants --help.
 mutants:

@@ -1,7 +1,8 @@
-"""What tools/ensemble is built on: child processes, free ports, and Toxiproxy."""
+"""What tools/ensemble is built on: signals, child processes, free ports, and Toxiproxy."""
 
 import contextlib
 import ctypes
+import http.client
 import json
 import os
 import random
@@ -12,12 +13,16 @@ import subprocess
 import sys
 import time
 import urllib.error
+import urllib.parse
 import urllib.request
+import uuid
 
 READY_LIMIT = 120.0
 POLL_INTERVAL = 0.05
+PORT_ATTEMPTS = 5
 TOXIPROXY_VERSION = "2.5.0"
 PR_SET_PDEATHSIG = 1
+IGNORED_BY_PYTHON = (signal.SIGPIPE, signal.SIGXFSZ)  # It gives its children their defaults back.
 
 LIBC = ctypes.CDLL(None, use_errno=True)
 
@@ -32,6 +37,26 @@ class Died(Failure):
 
 def say(text):
     print(f"ensemble: {text}", file=sys.stderr, flush=True)
+
+
+def default_signals():
+    """Gives what this program starts an empty signal mask and the default action for every signal.
+
+    A program can be started with signals blocked or ignored: by nohup, in the background of a script, by
+    a parent that ignores SIGCHLD. What is ignored at the start still has no effect here, but by a handler,
+    which a child does not inherit.
+    """
+    for number in signal.valid_signals():
+        if signal.getsignal(number) == signal.SIG_IGN and number not in IGNORED_BY_PYTHON:
+            signal.signal(number, lambda *_: None)
+    signal.pthread_sigmask(signal.SIG_SETMASK, [])
+
+
+def handle_unless_ignored(numbers, handler):
+    """Installs a handler after default_signals(), except for signals that were ignored at the start."""
+    for number in numbers:
+        if signal.getsignal(number) in (signal.SIG_DFL, signal.default_int_handler):
+            signal.signal(number, handler)
 
 
 # Held for as long as this process lives: see reserve().
@@ -99,8 +124,13 @@ def end(process):
         process.wait()
 
 
+def proxy_url(text):
+    """The URL of the HTTP API of a Toxiproxy that is named by host:port, with or without http://."""
+    return (text if "://" in text else "http://" + text).rstrip("/")
+
+
 class Proxies:
-    """Toxiproxy with one proxy for each server, or nothing when there is no Toxiproxy."""
+    """Toxiproxy with one proxy for each server, or nothing where there is no Toxiproxy."""
 
     def __init__(self):
         self.url = None
@@ -110,22 +140,39 @@ class Proxies:
 
     def begin(self, folder, targets):
         # Inside the environment of another ensemble, TOXIPROXY is that ensemble's own.
-        url = os.environ.get("TOXIPROXY") if "ZKSYNC_ENSEMBLE" not in os.environ else None
-        if url:
-            self.url = url.rstrip("/")
+        given = os.environ.get("TOXIPROXY") if "ZKSYNC_ENSEMBLE" not in os.environ else None
+        program = None if given else find_toxiproxy()
+        if given:
+            self.url = proxy_url(given)
+            try:
+                self.call("GET", "/version")
+            except Failure as error:
+                self.url = None
+                say(f"no Toxiproxy at TOXIPROXY={given} ({error}); tests that need one are skipped")
+        elif program is None:
+            say("no toxiproxy-server found (tools/setup check installs it); tests that need one are skipped")
         else:
-            program = find_toxiproxy()
-            if program is None:
-                say("no toxiproxy-server found (tools/setup check installs it); going without")
-                return
             self.launch(program, folder)
-        for number, port in enumerate(free_ports(len(targets)), 1):
-            name, listen = f"zk{number}", f"127.0.0.1:{port}"
-            self.call("DELETE", f"/proxies/{name}", missing_ok=True)
-            self.call("POST", "/proxies", {"name": name, "listen": listen, "enabled": True,
-                                           "upstream": targets[number - 1]})
-            self.names.append(name)
-            self.addresses.append(listen)
+        for number, target in enumerate(targets if self.url else [], 1):
+            self.add(number, target)
+
+    def add(self, number, target):
+        """A proxy with a name that no other ensemble uses, since a Toxiproxy can be shared."""
+        name = f"zksync-{uuid.uuid4().hex[:16]}-{number}"
+        host = urllib.parse.urlsplit(self.url).hostname or "localhost"
+        local = host == "localhost" or host.startswith("127.") or host == "::1"
+        for attempt in range(1, PORT_ATTEMPTS + 1):
+            # On another host a port that is free here may be taken.
+            port = free_ports(1)[0]
+            try:
+                self.call("POST", "/proxies", {"name": name, "enabled": True, "upstream": target,
+                                               "listen": f"{'127.0.0.1' if local else '0.0.0.0'}:{port}"})
+                break
+            except Failure:
+                if attempt == PORT_ATTEMPTS:
+                    raise
+        self.names.append(name)
+        self.addresses.append(f"{'127.0.0.1' if local else host}:{port}")
 
     def launch(self, program, folder):
         port = free_ports(1)[0]
@@ -143,28 +190,26 @@ class Proxies:
                 time.sleep(POLL_INTERVAL)
         raise Died(f"{program} did not start")
 
-    def call(self, method, path, body=None, missing_ok=False):
+    def call(self, method, path, body=None):
         data = None if body is None else json.dumps(body).encode("utf-8")
         request = urllib.request.Request(self.url + path, data=data, method=method,
                                          headers={"Content-Type": "application/json"})
-        # The proxy is on this machine; a proxy for the web that the environment names is not
-        # for it.
+        # A proxy for the web that the environment names is not for it.
         opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
         try:
             with opener.open(request, timeout=10) as answer:
                 answer.read()
         except urllib.error.HTTPError as error:
-            if not (missing_ok and error.code == 404):
-                raise Failure(f"{method} {self.url}{path}: {error.code} "
-                              f"{error.read().decode('utf-8', 'replace').strip()}") from None
-        except OSError as error:
+            raise Failure(f"{method} {self.url}{path}: {error.code} "
+                          f"{error.read().decode('utf-8', 'replace').strip()}") from None
+        except (OSError, ValueError, http.client.HTTPException) as error:
             raise Failure(f"{method} {self.url}{path}: {error}") from None
 
     def end(self):
         if self.process is None:
             for name in self.names:
                 with contextlib.suppress(Failure):
-                    self.call("DELETE", f"/proxies/{name}", missing_ok=True)
+                    self.call("DELETE", f"/proxies/{name}")
         end(self.process)
 
 

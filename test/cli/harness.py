@@ -7,6 +7,7 @@ that leaves a process behind fails.
 
 import contextlib
 import ctypes
+import functools
 import json
 import os
 import select
@@ -16,11 +17,19 @@ import sys
 import time
 import traceback
 import unittest
+import urllib.error
 import urllib.request
+import uuid
 
 from kazoo.client import KazooClient
+from kazoo.exceptions import KazooException, NoNodeError
+
+sys.path.insert(1, os.path.join(os.path.dirname(os.path.realpath(__file__)), "..", "..", "tools"))
+
+from ensemble_base import default_signals, proxy_url
 
 LIMIT = 60.0
+ROOT = "/zksync-test"
 BUILD = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(sys.argv[0]))))
 ZKSYNC = os.path.join(BUILD, "src", "cli", "zksync")
 SERVERS = os.environ.get("ZKSYNC_SERVERS", "")
@@ -29,11 +38,25 @@ PR_SET_PDEATHSIG, PR_SET_CHILD_SUBREAPER = 1, 36
 LIBC = ctypes.CDLL(None, use_errno=True)
 
 
+class Limit:
+    """A limit of some seconds, by a clock that slows down while the machine is overloaded."""
+
+    def __init__(self, seconds=LIMIT):
+        self.left = seconds
+        self.last = time.monotonic()
+
+    def over(self):
+        now = time.monotonic()
+        self.left -= (now - self.last) / max(1.0, os.getloadavg()[0] / (os.cpu_count() or 1))
+        self.last = now
+        return self.left < 0
+
+
 def await_true(condition, what):
     """Waits until condition() is true, and returns what it gave."""
-    until = time.monotonic() + LIMIT
+    limit = Limit()
     while not (found := condition()):
-        if time.monotonic() > until:
+        if limit.over():
             raise AssertionError(f"never came true: {what}")
         time.sleep(0.01)
     return found
@@ -142,10 +165,10 @@ class Run:
     def wait(self):
         """Waits for the end and all output; the exit code, below 0 for a signal."""
         await_true(self.ended, f"{self.command} ends; it said {self.text}")
-        until = time.monotonic() + LIMIT
+        limit = Limit()
         while any(s is not None and not s.closed for s in (self.process.stdout, self.process.stderr)):
             self.pump(1.0)
-            if time.monotonic() > until:
+            if limit.over():
                 raise AssertionError(f"{self.command}: somebody keeps its output open")
         return self.process.returncode
 
@@ -174,6 +197,23 @@ class Result:
         return json.loads(self.raw)
 
 
+def keep_root(client):
+    """Keeps /zksync-test, which the last of the programs that run side by side deletes."""
+    while True:
+        client.ensure_path(ROOT)
+        with contextlib.suppress(NoNodeError):
+            client.create(f"{ROOT}/keep-", ephemeral=True, sequence=True)
+            return
+
+
+def leave_root(client):
+    """Ends the session, and with it what keeps the root."""
+    client.stop()
+    client.start(timeout=LIMIT)
+    with contextlib.suppress(KazooException):
+        client.delete(ROOT)
+
+
 class Case(unittest.TestCase):
     """A test with a place of its own on the servers, and a view of them from outside."""
 
@@ -185,10 +225,12 @@ class Case(unittest.TestCase):
         if Case.outside is None:
             Case.outside = KazooClient(hosts=DIRECT, timeout=30)
             Case.outside.start(timeout=LIMIT)
+            keep_root(Case.outside)
 
     def setUp(self):
         Case.count += 1
-        self.path = f"/zksync-test/cli-{os.getpid()}-{Case.count}"
+        # Containers have one host name and few pids.
+        self.path = f"{ROOT}/cli-{uuid.uuid4().hex[:8]}-{Case.count}"
         self.runs = []
         self.addCleanup(self.clean)
 
@@ -279,29 +321,43 @@ def events_of(text):
 
 
 class Proxy:
-    """The proxies in front of the servers; without any their tests are skipped."""
+    """The proxies in front of the servers; where no Toxiproxy answers their tests are skipped."""
 
-    @staticmethod
-    def needed(test):
-        return unittest.skipUnless(os.environ.get("TOXIPROXY"), "no proxy (TOXIPROXY)")(test)
+    NAMES = [name for name in os.environ.get("ZKSYNC_PROXIES", "").split(",") if name]
+    there = None
+
+    @classmethod
+    def answers(cls):
+        if cls.there is None:
+            cls.there = False
+            if cls.NAMES and os.environ.get("TOXIPROXY"):
+                with contextlib.suppress(OSError, ValueError):
+                    cls.call("GET", "/version")
+                    cls.there = True
+        return cls.there
+
+    @classmethod
+    def needed(cls, test):
+        @functools.wraps(test)
+        def run(self):
+            if not cls.answers():
+                self.skipTest("there is no Toxiproxy in front of the servers")
+            test(self)
+        return run
 
     @staticmethod
     def call(method, path, body=None):
         data = None if body is None else json.dumps(body).encode("utf-8")
-        request = urllib.request.Request(os.environ["TOXIPROXY"] + path, data=data, method=method,
-                                         headers={"Content-Type": "application/json"})
+        request = urllib.request.Request(proxy_url(os.environ["TOXIPROXY"]) + path, data=data,
+                                         method=method, headers={"Content-Type": "application/json"})
         # The proxy is on this machine, whatever proxy for the web the environment names.
         opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-        opener.open(request, timeout=10).close()
-
-    @classmethod
-    def names(cls):
-        return [f"zk{n + 1}" for n in range(len(SERVERS.split(",")))]
+        opener.open(request, timeout=30).close()
 
     @classmethod
     def silence(cls):
         """Nothing gets through any more, in either direction, and no connection is closed."""
-        for name in cls.names():
+        for name in cls.NAMES:
             for stream in ("upstream", "downstream"):
                 cls.call("POST", f"/proxies/{name}/toxics",
                          {"name": f"silent-{stream}", "type": "timeout", "stream": stream,
@@ -310,12 +366,20 @@ class Proxy:
     @classmethod
     def cut(cls):
         """Connections are closed, and new ones refused."""
-        for name in cls.names():
+        for name in cls.NAMES:
             cls.call("POST", f"/proxies/{name}", {"enabled": False})
 
     @classmethod
     def heal(cls):
-        cls.call("POST", "/reset")
+        """Brings them back to forwarding; a shared Toxiproxy's other proxies stay as they are."""
+        for name in cls.NAMES:
+            for stream in ("upstream", "downstream"):
+                try:
+                    cls.call("DELETE", f"/proxies/{name}/toxics/silent-{stream}")
+                except urllib.error.HTTPError as error:
+                    if error.code != 404:
+                        raise
+            cls.call("POST", f"/proxies/{name}", {"enabled": True})
 
 
 class Tap(unittest.TestResult):
@@ -353,6 +417,7 @@ class Tap(unittest.TestResult):
 
 def main():
     """Runs the tests of the program, those whose name contains the first argument where there is one."""
+    default_signals()
     LIBC.prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
     chosen = sys.argv[1] if len(sys.argv) > 1 else ""
     suite = unittest.TestSuite()
@@ -365,6 +430,7 @@ def main():
         suite.run(result)
     finally:
         if Case.outside is not None:
+            leave_root(Case.outside)
             Case.outside.stop()
             Case.outside.close()
     sys.exit(0 if result.wasSuccessful() and result.testsRun > 0 else 1)

@@ -17,12 +17,14 @@ for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
 if sys.argv[2] == "grandchild" and os.fork() == 0:
     os.setsid()
 while True:
+    time.sleep(0.0005)
     now = time.clock_gettime_ns(time.CLOCK_BOOTTIME)
     fd = os.open(sys.argv[1] + "." + str(os.getpid()), os.O_CREAT | os.O_WRONLY)
     os.pwrite(fd, b"%020d" % now, 0)
     os.close(fd)
 """
 ROUNDS = 20 if os.path.basename(BUILD) == "dev" else 2
+ABREAST = 5
 
 
 class Status:
@@ -69,40 +71,43 @@ class Loss(Case):
         self.addCleanup(status.close)
         return status
 
-    def last_alive(self):
+    def last_alive(self, mark):
         stamps = []
         for name in os.listdir(self.folder):
-            with open(os.path.join(self.folder, name), "rb") as file:
-                stamps.append(int(file.read() or b"0"))
+            if name.startswith(mark + "."):
+                with open(os.path.join(self.folder, name), "rb") as file:
+                    stamps.append(int(file.read() or b"0"))
         return stamps
 
-    def lose_it_by_silence(self, what):
-        """One holds, the next one waits; the holder's network goes silent."""
-        mark = os.path.join(self.folder, "alive")
-        holder = self.start("lock", "-T", 2, self.path, "--", sys.executable, "-c", STUBBORN, mark,
-                            what)
+    def hold_and_wait(self, mark, what):
+        """One holds and the next one waits, at a path of their own."""
+        path = f"{self.path}/{mark}"
+        holder = self.start("lock", "-T", 2, path, "--", sys.executable, "-c", STUBBORN,
+                            os.path.join(self.folder, mark), what)
         processes = 2 if what == "grandchild" else 1
-        await_true(lambda: len(self.last_alive()) == processes and all(self.last_alive()),
+        await_true(lambda: len(self.last_alive(mark)) == processes and all(self.last_alive(mark)),
                    "the command runs")
-        follower = self.start("lock", self.path, "--", sys.executable, "-c",
+        follower = self.start("lock", path, "--", sys.executable, "-c",
                               "import time; print(time.clock_gettime_ns(time.CLOCK_BOOTTIME))",
                               env=self.direct)
-        self.await_contenders(2)
-        Proxy.silence()
-        self.assertEqual(holder.wait(), 76, holder.err)
-        self.assertEqual(follower.wait(), 0, follower.err)
-        Proxy.heal()
-        began = int(follower.out)
-        for stamp in self.last_alive():
-            self.assertLess(stamp, began)
-        for name in os.listdir(self.folder):
-            os.unlink(os.path.join(self.folder, name))
+        self.await_contenders(2, path)
+        return holder, follower
 
     @Proxy.needed
     def test_the_command_is_dead_before_the_next_one_begins(self):
+        """Several holders at a time have their network go silent."""
         self.addCleanup(Proxy.heal)
-        for number in range(ROUNDS):
-            self.lose_it_by_silence("grandchild" if number % 2 else "alone")
+        for first in range(0, ROUNDS, ABREAST):
+            pairs = {}
+            for number in range(first, min(first + ABREAST, ROUNDS)):
+                pairs[str(number)] = self.hold_and_wait(str(number), "grandchild" if number % 2 else "alone")
+            Proxy.silence()
+            for mark, (holder, follower) in pairs.items():
+                self.assertEqual(holder.wait(), 76, holder.err)
+                self.assertEqual(follower.wait(), 0, follower.err)
+                for stamp in self.last_alive(mark):
+                    self.assertLess(stamp, int(follower.out))
+            Proxy.heal()
         print(f"#: lost by silence {ROUNDS} times; each time the command was dead before the next began")
 
     @Proxy.needed
@@ -207,15 +212,15 @@ class Loss(Case):
             self.assertEqual(run.out, "on\ntold\n")
 
     def test_hold_ends(self):
-        run = self.start("hold", "-T", 2, self.path, stdin=subprocess.PIPE)
-        self.await_contenders(1)
+        run = self.start("hold", "-v", "-T", 2, self.path, stdin=subprocess.PIPE)
+        run.await_err(": held, token ")
         self.take_away()
         self.assertEqual(run.wait(), 76)
 
     def test_hold_for_a_process_ends_the_process(self):
         victim = self.spawn(["sh", "-c", "trap '' TERM; exec sleep 1000"])
-        run = self.start("hold", "-T", 2, "--for", victim.pid, self.path, stdin=subprocess.PIPE)
-        self.await_contenders(1)
+        run = self.start("hold", "-v", "-T", 2, "--for", victim.pid, self.path, stdin=subprocess.PIPE)
+        run.await_err(": held, token ")
         self.take_away()
         self.assertEqual(run.wait(), 76)
         self.assertEqual(victim.process.wait(), -signal.SIGKILL)

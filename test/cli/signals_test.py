@@ -712,10 +712,12 @@ class Dying(Signals):
         self.await_contenders(0)
 
     def test_front_is_stopped(self):
-        tree = Tree(self, "-T", SESSION)
+        # Nothing is to be lost here, on a busy machine neither.
+        session = 3 * SESSION
+        tree = Tree(self, "-T", session)
         tree.run.signal(signal.SIGSTOP)
         await_true(lambda: state(tree.run.pid) == "T", "it is stopped")
-        until = time.monotonic() + 2 * SESSION
+        until = time.monotonic() + 2 * session
         while time.monotonic() < until:
             tree.goes_on()
             self.assertEqual(len(self.contenders()), 2)

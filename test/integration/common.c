@@ -14,6 +14,36 @@ enum { DEFAULT_SESSION_MS = 30000, WATCHDOG_S = 170 };
 
 static const char root[] = "/zksync-test";
 
+static void keeper_path(struct rawzk *raw, char path[IT_PATH_MAX])
+{
+    (void)snprintf(path, IT_PATH_MAX, "%s/keep-%llx", root,
+                   (unsigned long long)rawzk_session_id(raw));
+}
+
+/* Programs run side by side, and the last one deletes the root. So each keeps an ephemeral znode there, and
+ * none finds the root gone between two of its requests. */
+static void keep_root(struct rawzk *raw)
+{
+    char path[IT_PATH_MAX];
+    int rc = ZNONODE;
+    keeper_path(raw, path);
+    while (rc == ZNONODE || rc == ZCONNECTIONLOSS) {
+        (void)rawzk_try_create(raw, root, NULL, 0, NULL, 0);
+        rc = rawzk_try_create(raw, path, NULL, ZOO_EPHEMERAL, NULL, 0);
+    }
+    if (rc != ZOK && rc != ZNODEEXISTS) {
+        ens_fail("create(\"%s\"): %s", path, zerror(rc));
+    }
+}
+
+static void leave_root(struct rawzk *raw)
+{
+    char path[IT_PATH_MAX];
+    keeper_path(raw, path);
+    (void)rawzk_try_delete(raw, path);
+    (void)rawzk_try_delete(raw, root);
+}
+
 int it_setup(void **state)
 {
     static atomic_uint number;
@@ -27,6 +57,7 @@ int it_setup(void **state)
     (void)snprintf(it->path, sizeof it->path, "%s/%ld-%llx-%u", root, (long)getpid(),
                    (unsigned long long)zks_clock_ms(), atomic_fetch_add(&number, 1));
     it->raw = rawzk_open(ens_direct());
+    keep_root(it->raw);
     *state = it;
     return 0;
 }
@@ -38,8 +69,7 @@ int it_teardown(void **state)
         proxy_reset_all();
     }
     rawzk_delete_tree(it->raw, it->path);
-    /* Another program's tests may be under way there: then it has children and stays. */
-    (void)rawzk_try_delete(it->raw, root);
+    leave_root(it->raw);
     rawzk_close(it->raw);
     free(it);
     (void)alarm(0);
@@ -73,9 +103,9 @@ void it_need_proxy(void)
     }
 }
 
-void it_need_kill(void)
+void it_need_ours(bool ours)
 {
-    if (!ens_can_kill()) {
+    if (!ours) {
         (void)puts("# SKIP the servers were not started by tools/ensemble");
         skip();
     }

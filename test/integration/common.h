@@ -53,7 +53,8 @@ char *it_child(const struct it *it, const char *name);
 /* Skip the test, with a reason, where there are no proxies, the servers are not ours to kill or too few, or
  * a session cannot be ended from outside. */
 void it_need_proxy(void);
-void it_need_kill(void);
+#define it_need_kill() it_need_ours(ens_can_kill())
+void it_need_ours(bool ours);
 void it_need_servers(size_t least);
 void it_need_kill_session(void);
 

@@ -10,6 +10,7 @@
 #include <setjmp.h>
 #include <spawn.h>
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -20,7 +21,7 @@
 /* cmocka.h needs the headers above. */
 #include <cmocka.h>
 
-enum { MAX_SERVERS = 99, MAX_TEXT = 4096 };
+enum { MAX_SERVERS = 99, MAX_TEXT = 4096, MAX_PATH = 256 };
 
 extern char **environ;
 
@@ -33,6 +34,7 @@ struct addresses {
 
 static struct addresses proxied;
 static struct addresses direct;
+static struct addresses proxies; /* Their names. */
 static pthread_once_t read_once = PTHREAD_ONCE_INIT;
 
 void ens_fail(const char *format, ...)
@@ -71,6 +73,7 @@ static void read_environment(void)
 {
     read_addresses(&proxied, "ZKSYNC_SERVERS");
     read_addresses(&direct, "ZKSYNC_DIRECT");
+    read_addresses(&proxies, "ZKSYNC_PROXIES");
     (void)curl_global_init(CURL_GLOBAL_ALL);
 }
 
@@ -125,19 +128,15 @@ const char *ens_direct_server(size_t i)
     return direct.item[i];
 }
 
-bool ens_can_kill(void)
+bool ens_are_ours(const char *mark)
 {
+    (void)mark;
     return getenv("ZKSYNC_ENSEMBLE") != NULL && getenv("ZKSYNC_ENSEMBLE_TOOL") != NULL;
 }
 
 bool ens_is_local(void)
 {
     return getenv("ZKSYNC_ENSEMBLE_LOCAL") != NULL;
-}
-
-bool ens_has_proxy(void)
-{
-    return getenv("TOXIPROXY") != NULL;
 }
 
 /* Reads all that the tool prints; what does not fit is read and dropped. */
@@ -162,8 +161,8 @@ static void read_output(int descriptor, char *output, size_t size)
 
 static void run_tool(const char *const *arguments, char *output, size_t size)
 {
-    if (!ens_can_kill()) {
-        ens_fail("tools/ensemble %s: the servers are not of tools/ensemble", arguments[1]);
+    if (!ens_are_ours("")) {
+        ens_fail("tools/ensemble %s: the servers were not started by tools/ensemble", arguments[1]);
     }
     int ends[2];
     if (pipe2(ends, O_CLOEXEC) != 0) {
@@ -270,22 +269,24 @@ static size_t keep_text(char *data, size_t size, size_t count, void *context)
     return size * count;
 }
 
-/* One request to the proxy's API, with a handle of its own so that any thread can make it. */
-static void call_proxy(const char *method, const char *path, const char *body)
+/* One request to Toxiproxy's API, with a handle of its own so that any thread can make it. Gives the
+ * status, or 0 and an error text in the answer. */
+static long ask_proxy(const char *method, const char *path, const char *body, struct text *answer)
 {
-    need_environment();
     const char *base = getenv("TOXIPROXY");
-    if (base == NULL) {
-        ens_fail("%s %s: there is no proxy (TOXIPROXY is not set)", method, path);
+    answer->length = 0;
+    if (base == NULL || base[0] == '\0') {
+        (void)snprintf(answer->data, sizeof answer->data, "TOXIPROXY is not set");
+        return 0;
     }
     char url[MAX_TEXT];
-    (void)snprintf(url, sizeof url, "%s%s", base, path);
+    (void)snprintf(url, sizeof url, "%s%s%s", strstr(base, "://") != NULL ? "" : "http://", base,
+                   path);
     CURL *curl = curl_easy_init();
     struct curl_slist *headers = curl_slist_append(NULL, "Content-Type: application/json");
     if (curl == NULL || headers == NULL) {
         ens_fail("libcurl has no memory");
     }
-    struct text answer = {.length = 0};
     (void)curl_easy_setopt(curl, CURLOPT_URL, url);
     (void)curl_easy_setopt(curl, CURLOPT_CUSTOMREQUEST, method);
     (void)curl_easy_setopt(curl, CURLOPT_HTTPHEADER, headers);
@@ -297,26 +298,64 @@ static void call_proxy(const char *method, const char *path, const char *body)
     (void)curl_easy_setopt(curl, CURLOPT_TIMEOUT, 30L);
     (void)curl_easy_setopt(curl, CURLOPT_NOPROXY, "*");
     (void)curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, keep_text);
-    (void)curl_easy_setopt(curl, CURLOPT_WRITEDATA, &answer);
+    (void)curl_easy_setopt(curl, CURLOPT_WRITEDATA, answer);
     CURLcode result = curl_easy_perform(curl);
     long status = 0;
     (void)curl_easy_getinfo(curl, CURLINFO_RESPONSE_CODE, &status);
     curl_slist_free_all(headers);
     curl_easy_cleanup(curl);
     if (result != CURLE_OK) {
-        ens_fail("%s %s: %s", method, url, curl_easy_strerror(result));
+        (void)snprintf(answer->data, sizeof answer->data, "%s", curl_easy_strerror(result));
+        return 0;
     }
-    if (status < 200 || status > 299) {
-        ens_fail("%s %s: status %ld, %s", method, url, status, answer.data);
+    return status;
+}
+
+static pthread_once_t look_once = PTHREAD_ONCE_INIT;
+static bool has_proxy;
+
+static void look_for_proxy(void)
+{
+    struct text answer;
+    need_environment();
+    has_proxy =
+        proxies.count == proxied.count && ask_proxy("GET", "/proxies", NULL, &answer) == 200;
+}
+
+bool ens_has_proxy(void)
+{
+    (void)pthread_once(&look_once, look_for_proxy);
+    return has_proxy;
+}
+
+/* Fails the test unless the request succeeds; a toxic that is to be deleted need not be there. */
+static void call_proxy(const char *method, const char *path, const char *body, bool missing_ok)
+{
+    struct text answer;
+    long status = ask_proxy(method, path, body, &answer);
+    if ((status < 200 || status > 299) && !(missing_ok && status == 404)) {
+        ens_fail("%s %s: status %ld, %s", method, path, status, answer.data);
     }
 }
 
-static void enable(size_t i, bool enabled)
+static const char *proxy_name(size_t i)
 {
     need_server(i);
-    char path[64];
-    (void)snprintf(path, sizeof path, "/proxies/zk%zu", i + 1);
-    call_proxy("POST", path, enabled ? "{\"enabled\": true}" : "{\"enabled\": false}");
+    if (i >= proxies.count) {
+        ens_fail("there is no proxy in front of server %zu", i);
+    }
+    return proxies.item[i];
+}
+
+/* Whether a proxy may do anything but forward; at the start another program may have left it so. */
+static atomic_bool disturbed = true;
+
+static void enable(size_t i, bool enabled)
+{
+    disturbed = disturbed || !enabled;
+    char path[MAX_PATH];
+    (void)snprintf(path, sizeof path, "/proxies/%s", proxy_name(i));
+    call_proxy("POST", path, enabled ? "{\"enabled\": true}" : "{\"enabled\": false}", false);
 }
 
 void proxy_cut(size_t i)
@@ -347,30 +386,37 @@ static const char *const streams[] = {"upstream", "downstream"};
 
 void proxy_blackhole(size_t i)
 {
-    need_server(i);
+    disturbed = true;
     for (size_t k = 0; k < 2; k++) {
-        char path[64];
+        char path[MAX_PATH];
         char body[160];
-        (void)snprintf(path, sizeof path, "/proxies/zk%zu/toxics", i + 1);
+        (void)snprintf(path, sizeof path, "/proxies/%s/toxics", proxy_name(i));
         (void)snprintf(body, sizeof body,
                        "{\"name\": \"blackhole_%s\", \"type\": \"timeout\", \"stream\": \"%s\", "
                        "\"attributes\": {\"timeout\": 0}}",
                        streams[k], streams[k]);
-        call_proxy("POST", path, body);
+        call_proxy("POST", path, body, false);
     }
 }
 
 void proxy_unblackhole(size_t i)
 {
-    need_server(i);
     for (size_t k = 0; k < 2; k++) {
-        char path[96];
-        (void)snprintf(path, sizeof path, "/proxies/zk%zu/toxics/blackhole_%s", i + 1, streams[k]);
-        call_proxy("DELETE", path, NULL);
+        char path[MAX_PATH];
+        (void)snprintf(path, sizeof path, "/proxies/%s/toxics/blackhole_%s", proxy_name(i),
+                       streams[k]);
+        call_proxy("DELETE", path, NULL, true);
     }
 }
 
 void proxy_reset_all(void)
 {
-    call_proxy("POST", "/reset", "");
+    if (!atomic_exchange(&disturbed, false)) {
+        return;
+    }
+    /* Not by POST /reset: the Toxiproxy can have proxies of others. */
+    for (size_t i = 0; i < ens_count(); i++) {
+        proxy_unblackhole(i);
+        proxy_heal(i);
+    }
 }

@@ -17,11 +17,13 @@ size_t ens_count(void);
 const char *ens_server(size_t i);
 const char *ens_direct_server(size_t i);
 
-/* Whether the servers are ours to kill, pause and start. */
-bool ens_can_kill(void);
+/* Whether the servers are ours to kill, pause and start. A program in which this is asked is one that
+ * tools/run-tests gives servers of its own: it looks for the text. */
+#define ens_can_kill() ens_are_ours("zksync-test: own servers")
+bool ens_are_ours(const char *mark);
 /* Whether there is one server, and it is zksync's own. */
 bool ens_is_local(void);
-/* Whether the proxy_ functions can be used. */
+/* Whether the proxy_ functions can be used: there are proxies, and their Toxiproxy answers. */
 bool ens_has_proxy(void);
 
 /* Ends the server's process at once; returns when it is dead. */

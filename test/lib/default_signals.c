@@ -1,0 +1,14 @@
+/* Every test program begins with the default action for every signal and an empty mask, however it was
+ * started: by nohup, in the background of a script, by a parent that ignores SIGCHLD. */
+#include <signal.h>
+#include <stddef.h>
+
+__attribute__((constructor)) static void default_signals(void)
+{
+    sigset_t none;
+    for (int number = 1; number <= SIGRTMAX; number++) {
+        (void)signal(number, SIG_DFL); /* Fails for KILL, STOP and those of the C library. */
+    }
+    (void)sigemptyset(&none);
+    (void)sigprocmask(SIG_SETMASK, &none, NULL);
+}
