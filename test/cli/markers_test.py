@@ -5,11 +5,13 @@ import os
 import re
 import shutil
 import signal
+import socket
 import subprocess
 import tempfile
 import unittest
 
 from harness import Case, Proxy, SERVERS, ZKSYNC, await_true, descendants, main
+from local import Local
 from manpage import example
 
 # A shell, and the name by which it is called: as sh it behaves as POSIX wants.
@@ -300,6 +302,49 @@ class Environment(Markers):
                 self.await_contenders(0, self.path + path)
 
 
+class OfTheLocalServer(Local):
+    """Markers of the user's local server, whose address may change."""
+
+    def test_across_restarts(self):
+        holder = self.start("lock", "/x", "--", "sh", "-c", "echo $ZKSYNC_HELD; cat >/dev/null", env=self.local(),
+                            stdin=subprocess.PIPE)
+        holder.await_out("\n")
+        marker = holder.out.strip()
+        self.assertTrue(marker.startswith(self.record()["address"] + "/x/"), marker)
+        self.assertEqual(self.use("held", "/x", ZKSYNC_HELD=marker).code, 0)
+        self.kill_server()
+        self.assertEqual(self.use("held", "/x", ZKSYNC_HELD=marker).code, 0)
+        self.release(holder)
+        self.assertEqual(self.use("held", "/x", ZKSYNC_HELD=marker).code, 1)
+        self.assertEqual(self.use("lock", "-n", "/x", "true", ZKSYNC_HELD=marker).code, 0)
+
+    def test_at_another_port(self):
+        holder = self.start("lock", "/x", "--", "sh", "-c", "echo $ZKSYNC_HELD; cat >/dev/null", env=self.local(),
+                            stdin=subprocess.PIPE)
+        holder.await_out("\n")
+        port = self.record()["address"].split(":")[1]
+        self.kill_server()
+        with socket.socket() as other:
+            other.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            other.bind(("127.0.0.1", int(port)))
+            other.listen(1)
+            marker = holder.out.strip()
+            self.assertEqual(self.use("held", "/x", ZKSYNC_HELD=marker).code, 0)
+            self.assertNotEqual(self.record()["address"].split(":")[1], port)
+            self.assertEqual(self.use("lock", "-n", "/x", "true", ZKSYNC_HELD=marker).code, 64)
+            holder.close()
+
+    def test_of_another_user(self):
+        """The path is that of another user's lock, on another server."""
+        holder = self.start("lock", "/x", "--", "sh", "-c", "echo $ZKSYNC_HELD; cat >/dev/null", env=self.local(),
+                            stdin=subprocess.PIPE)
+        holder.await_out("\n")
+        others = {"ZKSYNC_HELD": holder.out.strip(), "XDG_STATE_HOME": os.path.join(self.home, "other")}
+        self.assertEqual(self.use("held", "/x", **others).code, 1)
+        self.assertEqual(self.use("lock", "-n", "/x", "echo", "ran", **others).out, "ran\n")
+        self.release(holder)
+
+
 class SelfLocking(Markers):
     """The script of the manual page, with something to do behind its first lines."""
 
@@ -363,10 +408,18 @@ class SelfLocking(Markers):
 
     def test_with_servers_that_cannot_be_asked(self):
         run, env = self.holder("/jobs/x")
-        env.update(ZKSYNC_SERVERS=SILENT, ZKSYNC_CONNECT_TIMEOUT="200ms")
-        for shell in SHELLS:
-            self.assertEqual(self.run_script(self.locked(shell), env)[:2], (69, ""), shell)
+        for env in (env, self.settings()):
+            env.update(ZKSYNC_SERVERS=SILENT, ZKSYNC_CONNECT_TIMEOUT="200ms")
+            for shell in SHELLS:
+                self.assertEqual(self.run_script(self.locked(shell), env)[:2], (69, ""), shell)
         self.release(run)
+
+    def test_with_no_servers_named(self):
+        """As under cron or sudo, which drop the variables."""
+        for env in (self.settings(), self.environment_of("/jobs/x")):
+            env.pop("ZKSYNC_SERVERS")
+            for shell in SHELLS:
+                self.assertEqual(self.run_script(self.locked(shell), env)[:2], (78, ""), shell)
 
     def test_with_a_shared_lock(self):
         """Exclusive is what the script wants, so a shared lock around it does not do."""
@@ -439,6 +492,13 @@ class PartOfAScript(Markers):
             for shell in ALL_SHELLS:
                 run = self.part(shell, env)
                 self.assertEqual((run.wait(), run.out), (69, ""), shell)
+
+    def test_with_no_servers_named(self):
+        for env in (self.settings(), self.environment_of("/deploy/prod")):
+            env.pop("ZKSYNC_SERVERS")
+            for shell in ALL_SHELLS:
+                run = self.part(shell, env)
+                self.assertEqual((run.wait(), run.out), (78, ""), shell)
 
     def test_killed_before_it_prints(self):
         holder, _ = self.holder("/deploy/prod")
