@@ -39,8 +39,8 @@ ZKS_EXPORT void zks_double_barrier_free(zks_double_barrier *barrier);
  *  ZKS_EBUSY      (0 ms) others are missing.                               Not entered.
  *  ZKS_ETIMEDOUT, ZKS_ECANCELED                                            Not entered.
  *  ZKS_ETOOMANY   n others are there already.                              Not entered.
- *  ZKS_EEXIST     our id is there already.  After a crash the old one stays until its session
- *                 ends: try again then.                                    Not entered.
+ *  ZKS_EEXIST     another participant has our id: at once with 0 ms, else when the time is over
+ *                 and it is still there.                                   Not entered.
  *  ZKS_EMISMATCH  the first of the round gave another n.                   Not entered.
  *  ZKS_ELOST      the round has begun with us in it, but our session has ended since, and to the
  *                 others we have died; or a timeout or cancel came while we were cut off from the
@@ -53,6 +53,11 @@ ZKS_EXPORT void zks_double_barrier_free(zks_double_barrier *barrier);
  * Where the servers refuse to remove our znode (ZKS_EACCES, ZKS_ESERVER) it stays until it can be
  * removed or our session ends, and the others may begin a round with it.  So they may with one that a
  * server has kept back while it stood still, and makes when we have been told that we are not in.
+ *
+ * A participant that finds another one with its id waits until the znode of the earlier one has gone,
+ * as that of a process which was restarted while its old session lives: the old znode goes with that
+ * session, at most a session timeout after the process has died.  Until then the later one does not
+ * count, and a round that begins with the earlier one leaves it waiting for the next.
  *
  * Whoever comes while an earlier round is still leaving waits for the next one.  A participant whose
  * session expires while it waits queues again; it does not get to know of a round that has begun

@@ -11,6 +11,7 @@
  *                     +--- our znode was taken away             OUT <-- CLOSING <--last-- LEAVING
  *
  *   LOOKING --a round whose members are all gone--> CLEARING --> LOOKING
+ *   LOOKING --an earlier participant has our id--> BLOCKED --it has gone--> LOOKING
  *   any of STARTING..CLEARING --timeout, cancel, error--> EXITING --deleted--> OUT
  *                                                            |  ^
  *                                         the round has opened  |
@@ -25,7 +26,11 @@
  * Why nobody joins a dead round.  Only the names in the roster are in a round.  `ready` is removed
  * together with a child that bears the round's own name, so a late remover cannot hit a later
  * round.  A member of the roster that is missing from a listing read after `ready` has gone for
- * good, for it was there when the round opened. */
+ * good, for it was there when the round opened.
+ *
+ * Why no id is in a round twice.  Of several znodes with one id only the first to arrive counts, and
+ * arrival is the order of the sequence numbers: a listing that shows the later znode shows the
+ * earlier one too, or that one has gone. */
 #include "double_barrier.h"
 
 #include <string.h>
@@ -35,7 +40,7 @@
 #define STATE(s) (1u << ZKS__DB_##s)
 #define ENTRY                                                                                      \
     (STATE(STARTING) | STATE(MKPATH) | STATE(JOINING) | STATE(SETTLING) | STATE(CHECKING) |        \
-     STATE(LOOKING) | STATE(WAITING) | STATE(OPENING) | STATE(CLEARING))
+     STATE(LOOKING) | STATE(WAITING) | STATE(BLOCKED) | STATE(OPENING) | STATE(CLEARING))
 #define EXIT (STATE(EXITING) | STATE(JUDGING))
 
 enum { CLEARS_MAX = 10 };
@@ -56,9 +61,11 @@ static const struct {
     [ZKS__DB_CHECKING] = {"checking", STATE(OUT) | STATE(STARTING) | STATE(SETTLING) |
                                           STATE(LOOKING) | STATE(INSIDE) | EXIT},
     [ZKS__DB_LOOKING] = {"looking", STATE(OUT) | STATE(STARTING) | STATE(JOINING) |
-                                        STATE(SETTLING) | STATE(WAITING) | STATE(OPENING) |
-                                        STATE(CLEARING) | STATE(INSIDE) | STATE(LEAVING) | EXIT},
+                                        STATE(SETTLING) | STATE(WAITING) | STATE(BLOCKED) |
+                                        STATE(OPENING) | STATE(CLEARING) | STATE(INSIDE) |
+                                        STATE(LEAVING) | EXIT},
     [ZKS__DB_WAITING] = {"waiting", STATE(SETTLING) | STATE(LOOKING) | STATE(CHECKING) | EXIT},
+    [ZKS__DB_BLOCKED] = {"blocked", STATE(SETTLING) | STATE(LOOKING) | EXIT},
     [ZKS__DB_OPENING] = {"opening", STATE(SETTLING) | STATE(LOOKING) | STATE(INSIDE) | EXIT},
     [ZKS__DB_CLEARING] = {"clearing", STATE(SETTLING) | STATE(LOOKING) | EXIT},
     [ZKS__DB_EXITING] = {"exiting", STATE(OUT) | STATE(JUDGING)},
@@ -202,6 +209,7 @@ static void inside(struct zks__double_barrier *m, const struct zks__in *in, stru
         m->round[ZKS__UUID_LEN] = '\0';
     }
     m->exit_by = ZKS__NEVER;
+    m->id_taken = false;
     if (!m->pending) {
         leave_ask(m, in, out); /* Nobody takes part any more: the others are to see us go. */
     } else if (m->own_epoch != m->epoch) {
@@ -356,23 +364,60 @@ static void checked(struct zks__double_barrier *m, const struct zks__in *in, str
     }
 }
 
+static void watch_namesake(struct zks__double_barrier *m, struct zks__out *out,
+                           enum zks__req_kind kind)
+{
+    struct zks__req *req = ask(m, out, kind, m->namesake);
+    req->watch = true;
+    m->expect = req->ticket;
+}
+
+/* An earlier participant has our id, as of a process that was started again before its first session
+ * has ended: we do not count before that one has gone. */
+static void block(struct zks__double_barrier *m, const struct zks__in *in, struct zks__out *out,
+                  const char *namesake)
+{
+    if (m->try_only) {
+        back_out(m, in, out, ZKS_EEXIST);
+        return;
+    }
+    enter(m, ZKS__DB_BLOCKED);
+    zks__copy(m->namesake, namesake);
+    watch_namesake(m, out, ZKS__GET);
+}
+
+static void blocked(struct zks__double_barrier *m, const struct zks__in *in, struct zks__out *out)
+{
+    int rc = in->reply.rc;
+    if (rc == ZKS__UNKNOWN) {
+        enter(m, ZKS__DB_LOOKING);
+        retry_later(m, in);
+    } else if (rc == ZKS_EACCES) {
+        watch_namesake(m, out, ZKS__EXISTS); /* exists() needs no permission. */
+    } else if (rc == ZKS_ENOENT || (rc == 0 && m->stirred)) {
+        look(m, in, out);
+    } else if (rc != 0) {
+        back_out(m, in, out, rc);
+    }
+}
+
 /* A round stands that we are not in. */
 static void meet_round(struct zks__double_barrier *m, const struct zks__in *in,
                        struct zks__out *out, const struct zks__roster *roster)
 {
     const struct zks__reply *reply = &in->reply;
-    struct zks__presence p =
-        zks__roster_presence(roster, reply->children, reply->n_children, m->id);
+    struct zks__presence p = zks__roster_presence(roster, reply->children, reply->n_children);
+    bool full = p.live == p.total;
     if (p.live == 0) {
         enter(m, ZKS__DB_CLEARING);
         memcpy(m->round, roster->round, sizeof m->round);
         m->expect = ask(m, out, ZKS__CLOSE, m->round)->ticket;
-    } else if (p.has_id) {
-        back_out(m, in, out, ZKS_EEXIST);
-    } else if (p.live == p.total) {
+    } else if (full && !zks__listing_has_stray(reply, &m->stem, m->attempt)) {
         back_out(m, in, out, ZKS_ETOOMANY);
     } else if (m->try_only) {
         back_out(m, in, out, ZKS_EBUSY);
+    } else if (full) {
+        retry_later(m, in); /* One of them may be an earlier znode of ours, which is swept away. */
     } else {
         /* `ready` is watched, but if the rest of its members die nobody removes it. */
         enter(m, ZKS__DB_WAITING);
@@ -388,8 +433,6 @@ static void count_in(struct zks__double_barrier *m, const struct zks__in *in, st
         zks__round_standing(reply->children, reply->n_children, m->own, &m->stem);
     if (!s.present) {
         join(m, in, out); /* What bears our uuid there is no znode of ours: that has gone. */
-    } else if (s.duplicate) {
-        back_out(m, in, out, ZKS_EEXIST);
     } else if (s.mismatch) {
         back_out(m, in, out, ZKS_EMISMATCH);
     } else if (s.rank >= m->n) {
@@ -432,7 +475,11 @@ static void looked(struct zks__double_barrier *m, const struct zks__in *in, stru
         if (zks__listing_has_stray(reply, &m->stem, m->attempt)) {
             mess(m);
         }
-        if (open) {
+        const char *namesake = zks__namesake(reply->children, reply->n_children, m->own, &m->stem);
+        m->id_taken = namesake != NULL;
+        if (namesake != NULL) {
+            block(m, in, out, namesake);
+        } else if (open) {
             meet_round(m, in, out, &roster);
         } else {
             count_in(m, in, out);
@@ -588,7 +635,7 @@ static void looked_leaving(struct zks__double_barrier *m, const struct zks__in *
     bool open = reply->rc == 0 && zks__roster_parse(reply->data, reply->data_len, &roster) &&
                 strcmp(roster.round, m->round) == 0;
     if (open) {
-        p = zks__roster_presence(&roster, reply->children, reply->n_children, m->id);
+        p = zks__roster_presence(&roster, reply->children, reply->n_children);
     }
     if (open && p.live == 0) {
         bool coming_back = m->pending && m->what == ZKS__DOUBLE_BARRIER_ENTER;
@@ -632,6 +679,7 @@ static void request_enter(struct zks__double_barrier *m, const struct zks__in *i
     m->pending = true;
     m->what = ZKS__DOUBLE_BARRIER_ENTER;
     m->clears = 0;
+    m->id_taken = false;
     m->deadline = in->request.deadline_ms;
     m->try_only = in->request.deadline_ms <= in->now_ms;
     if (m->state == ZKS__DB_LEAVING || m->state == ZKS__DB_CLOSING) {
@@ -724,6 +772,9 @@ static void replied(struct zks__double_barrier *m, const struct zks__in *in, str
     case ZKS__DB_LOOKING:
         looked(m, in, out);
         break;
+    case ZKS__DB_BLOCKED:
+        blocked(m, in, out);
+        break;
     case ZKS__DB_OPENING:
         opened(m, in, out);
         break;
@@ -747,21 +798,21 @@ static void replied(struct zks__double_barrier *m, const struct zks__in *in, str
     }
 }
 
-/* The watch on `ready` fired.  While a look is on its way its answer may be older than the event,
- * and the watch is used up: it must be looked at again. */
+/* The watch on `ready` or on a namesake fired.  While a look is on its way its answer may be older
+ * than the event, and the watch is used up: it must be looked at again. */
 static void watch_fired(struct zks__double_barrier *m, const struct zks__in *in,
                         struct zks__out *out)
 {
-    if (in->watch.name == NULL || strcmp(in->watch.name, ready) != 0) {
+    bool of_namesake = m->state == ZKS__DB_BLOCKED && in->watch.name != NULL &&
+                       strcmp(in->watch.name, m->namesake) == 0;
+    if (in->watch.name == NULL || (strcmp(in->watch.name, ready) != 0 && !of_namesake)) {
         return;
     }
-    if (m->state == ZKS__DB_WAITING) {
-        if (in->watch.kind == ZKS__WATCH_CREATED) {
-            enter(m, ZKS__DB_CHECKING);
-            m->expect = ask(m, out, ZKS__GET, m->own)->ticket;
-        } else {
-            look(m, in, out);
-        }
+    if (m->state == ZKS__DB_WAITING && in->watch.kind == ZKS__WATCH_CREATED) {
+        enter(m, ZKS__DB_CHECKING);
+        m->expect = ask(m, out, ZKS__GET, m->own)->ticket;
+    } else if (m->state == ZKS__DB_WAITING || (m->state == ZKS__DB_BLOCKED && m->expect == 0)) {
+        look(m, in, out);
     } else if (m->state == ZKS__DB_LEAVING && m->expect == 0) {
         leave_ask(m, in, out);
     } else {
@@ -781,6 +832,7 @@ static void ask_again(struct zks__double_barrier *m, const struct zks__in *in, s
         break;
     case ZKS__DB_LOOKING:
     case ZKS__DB_WAITING:
+    case ZKS__DB_BLOCKED:
         look(m, in, out);
         break;
     case ZKS__DB_EXITING:
@@ -845,7 +897,7 @@ static void tick(struct zks__double_barrier *m, const struct zks__in *in, struct
         m->litter.t_create = m->t_create;
         finish(m, out, ZKS_ELOST);
     } else if (m->pending && !m->try_only && in->now_ms >= m->deadline) {
-        give_up(m, in, out, ZKS_ETIMEDOUT);
+        give_up(m, in, out, m->id_taken ? ZKS_EEXIST : ZKS_ETIMEDOUT);
     } else if (in->connected && in->now_ms >= m->retry_at) {
         ask_again(m, in, out);
     }
@@ -856,7 +908,7 @@ static void check(const struct zks__double_barrier *m)
     ZKS_ASSERT(!in_states(m, ENTRY) || m->pending);
     ZKS_ASSERT(m->state != ZKS__DB_INSIDE || !m->pending);
     ZKS_ASSERT(m->state != ZKS__DB_OUT || !m->pending);
-    ZKS_ASSERT(!in_states(m, STATE(LOOKING) | STATE(WAITING) | STATE(OPENING)) ||
+    ZKS_ASSERT(!in_states(m, STATE(LOOKING) | STATE(WAITING) | STATE(BLOCKED) | STATE(OPENING)) ||
                m->own[0] != '\0');
     ZKS_ASSERT(m->t_create == 0 || in_states(m, STATE(JOINING) | EXIT));
 }

@@ -19,6 +19,7 @@ enum zks__double_barrier_state {
     ZKS__DB_CHECKING, /* Our own znode is being read: has the round opened with us in it? */
     ZKS__DB_LOOKING,  /* A look is on its way or due. */
     ZKS__DB_WAITING,  /* For the round to open, or for an earlier one to end. */
+    ZKS__DB_BLOCKED,  /* Another participant has our id: for its znode to go. */
     ZKS__DB_OPENING,  /* We are the last to come: the opening is on its way. */
     ZKS__DB_CLEARING, /* A dead round is being removed. */
     ZKS__DB_EXITING,  /* Our znode is being deleted, unless the round has opened. */
@@ -59,12 +60,14 @@ struct zks__double_barrier {
     uint32_t clears; /* Removals of a dead round that found it incomplete, likewise. */
     bool opened;     /* While exiting: the round is known to have opened with us in it. */
     bool stirred;    /* The watch fired while a look was on its way: look again. */
+    bool id_taken;   /* By the last look another participant had our id. */
     bool lost;       /* While inside: our session has ended. */
     bool bare;       /* CLOSING: the parent is to stay. */
 
     char prefix[ZKS__NAME_MAX + 1];
     char own[ZKS__NAME_MAX + 1]; /* Our znode, or empty where there is none or it is unknown. */
     char round[ZKS__UUID_LEN + 1];
+    char namesake[ZKS__NAME_MAX + 1]; /* BLOCKED: the znode of the other one with our id. */
 
     struct zks__litter litter;
 };

@@ -179,23 +179,16 @@ static int by_name(const char *a, const char *b)
 }
 
 struct zks__presence zks__roster_presence(const struct zks__roster *r, const char **children,
-                                          size_t n_children, const char *id)
+                                          size_t n_children)
 {
     struct zks__presence p = {0};
     size_t at = 0;
     size_t len;
-    size_t id_len = strlen(id);
     sort(children, n_children, by_name);
     for (const char *name = zks__roster_next(r, &at, &len); name != NULL;
          name = zks__roster_next(r, &at, &len)) {
         p.total++;
-        const char *child = find(children, n_children, name, len);
-        struct zks__member m;
-        if (child != NULL) {
-            p.live++;
-            p.has_id |=
-                zks__member_parse(child, &m) && m.id_len == id_len && memcmp(m.id, id, id_len) == 0;
-        }
+        p.live += find(children, n_children, name, len) != NULL;
     }
     return p;
 }
@@ -234,6 +227,22 @@ static bool same_id(const char *a, const char *b)
     return x.id_len == y.id_len && memcmp(x.id, y.id, x.id_len) == 0;
 }
 
+const char *zks__namesake(const char *const *children, size_t n_children, const char *own,
+                          const struct zks__stem *stem)
+{
+    struct zks__member m;
+    const char *first = own;
+    bool present = false;
+    for (size_t i = 0; i < n_children; i++) {
+        present |= strcmp(children[i], own) == 0;
+        if (zks__member_parse(children[i], &m) && same_id(children[i], own) &&
+            !zks__stem_owns(stem, children[i]) && by_arrival(children[i], first) < 0) {
+            first = children[i];
+        }
+    }
+    return present && first != own ? first : NULL;
+}
+
 static void move_to(const char **a, size_t to, size_t from)
 {
     const char *t = a[to];
@@ -244,19 +253,14 @@ static void move_to(const char **a, size_t to, size_t from)
 /* Keeps the first of each id in front; returns how many.  What is ours of an earlier attempt gives
  * way to whatever else has the id: it is litter. */
 static size_t keep_first_of_id(const char **a, size_t n, const char *own,
-                               const struct zks__stem *stem, struct zks__standing *s)
+                               const struct zks__stem *stem)
 {
     size_t kept = 0;
     for (size_t i = 0; i < n; i++) {
-        bool ours = strcmp(a[i], own) == 0;
-        if (!ours && zks__stem_owns(stem, a[i])) {
-            continue;
+        bool stray = strcmp(a[i], own) != 0 && zks__stem_owns(stem, a[i]);
+        if (!stray && (kept == 0 || !same_id(a[kept - 1], a[i]))) {
+            move_to(a, kept++, i);
         }
-        if (kept > 0 && same_id(a[kept - 1], a[i])) {
-            s->duplicate |= ours;
-            continue;
-        }
-        move_to(a, kept++, i);
     }
     return kept;
 }
@@ -278,10 +282,7 @@ struct zks__standing zks__round_standing(const char **children, size_t n_childre
         return s;
     }
     sort(children, n, by_id);
-    n = keep_first_of_id(children, n, own, stem, &s);
-    if (s.duplicate) {
-        return s;
-    }
+    n = keep_first_of_id(children, n, own, stem);
     sort(children, n, by_arrival);
     (void)zks__member_parse(children[0], &first);
     for (size_t i = 0; i < n; i++) {

@@ -40,25 +40,30 @@ bool zks__roster_has(const struct zks__roster *r, const struct zks__stem *stem, 
 struct zks__presence {
     size_t total;
     size_t live;
-    bool has_id; /* A live participant has this id. */
 };
 
 /* zks__roster_presence: who of the roster is still there.  Sorts the children. */
 struct zks__presence zks__roster_presence(const struct zks__roster *r, const char **children,
-                                          size_t n_children, const char *id);
+                                          size_t n_children);
+
+/* zks__namesake: the first child that arrived before `own` with the same id and was made by another
+ * handle, or NULL; NULL also where `own` itself is missing.  While there is one `own` does not
+ * count. */
+const char *zks__namesake(const char *const *children, size_t n_children, const char *own,
+                          const struct zks__stem *stem);
 
 /* Where a participant stands among those who wait for the next round. */
 struct zks__standing {
-    bool present;   /* Our own znode is there. */
-    bool duplicate; /* Somebody who came before us has our id. */
-    bool mismatch;  /* Whoever came first has another n. */
-    size_t rank;    /* How many came before us. */
-    size_t count;   /* How many there are, ourselves included. */
+    bool present;  /* Our own znode is there. */
+    bool mismatch; /* Whoever came first has another n. */
+    size_t rank;   /* How many came before us. */
+    size_t count;  /* How many there are, ourselves included. */
 };
 
-/* zks__round_standing: where `own` stands.  The children are put in order: the first `count` are
- * those who count for the round, by arrival.  A second participant with the same id, and one whose
- * n differs from the first one's, do not count: they are about to leave. */
+/* zks__round_standing: where `own` stands, which has no namesake before it.  The children are put in
+ * order: the first `count` are those who count for the round, by arrival.  A later participant with
+ * the same id does not count: it waits until the earlier one has gone.  Nor does one whose n differs
+ * from the first one's: it is about to leave. */
 struct zks__standing zks__round_standing(const char **children, size_t n_children, const char *own,
                                          const struct zks__stem *stem);
 

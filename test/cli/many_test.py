@@ -211,10 +211,11 @@ class DoubleBarriers(Many):
     def test_the_same_id(self):
         a = self.rank("a", 2)
         self.await_participants(1)
-        result = self.zksync("double-barrier", "-n", 2, "--id", "a", self.path, "echo", "ran")
-        self.assertEqual((result.code, result.out), (1, ""), result.err)
-        self.assertEqual(len(result.err.splitlines()), 1)
-        self.assertEqual((len(self.participants()), self.count("start")), (1, 0))
+        for wait in ("0", "0.2"):
+            result = self.zksync("double-barrier", "-n", 2, "--id", "a", "-w", wait, self.path, "echo", "ran")
+            self.assertEqual((result.code, result.out), (1, ""), result.err)
+            self.assertEqual(len(result.err.splitlines()), 1)
+            self.assertEqual((len(self.participants()), self.count("start")), (1, 0))
         b = self.rank("b", 2)
         self.assertEqual((a.wait(), b.wait()), (0, 0))
 

@@ -150,6 +150,40 @@ static void test_all_participants_are_killed(void **state)
     close_all(s, SIDES);
 }
 
+/* A participant dies inside, by a signal, and is started again with its id while its session lives. */
+static void comes_back(struct it *it, int by)
+{
+    struct child child;
+    struct side s[2];
+    open_all(s, it, 2, 2); /* s[0] has the child's id. */
+    child_start(&child, it->path, "2", "s0");
+    enter_all(s, 1, 2);
+    child_await_inside(&child);
+    assert_int_equal(kill(child.pid, by), 0);
+    it_equal(zks_double_barrier_enter(s[0].barrier, 0), ZKS_EEXIST);
+    begin_enter(&s[0]);
+    rawzk_await_children(it->raw, it->path, 4, IT_LIMIT_MS); /* With `ready`. */
+    still_waits(&s[0]);
+    leave_all(s, 1, 2); /* When the session of the dead one has ended. */
+    still_waits(&s[0]);
+    enter_all(s, 1, 2);
+    it_ok(it_op_wait(&s[0].op));
+    leave_all(s, 0, 2);
+    assert_false(rawzk_exists(it->raw, it->path, NULL));
+    child_kill(&child);
+    close_all(s, 2);
+}
+
+static void test_a_killed_participant_comes_back(void **state)
+{
+    comes_back(*state, SIGKILL);
+}
+
+static void test_a_stopped_participant_comes_back(void **state)
+{
+    comes_back(*state, SIGSTOP);
+}
+
 static void test_a_participant_is_killed_while_others_leave(void **state)
 {
     struct it *it = *state;
@@ -247,6 +281,8 @@ int main(int argc, char **argv)
         it_test(test_session_expires_while_waiting),
         it_test(test_session_expires_while_inside),
         it_test(test_all_participants_are_killed),
+        it_test(test_a_killed_participant_comes_back),
+        it_test(test_a_stopped_participant_comes_back),
         it_test(test_a_participant_is_killed_while_others_leave),
         it_test(test_strange_data_on_the_parent_is_left),
         it_test(test_a_strange_ready_is_elayout),

@@ -381,9 +381,67 @@ static void refused(struct it *it, uint32_t n, const char *id, int before, int i
     crowd_close(&c);
 }
 
-static void test_a_duplicate_id_is_eexist(void **state)
+/* While another participant has the id, as it waits and as it is inside. */
+static void fails_with_eexist(zks_double_barrier *b)
 {
-    refused(*state, 3, "c0", ZKS_EEXIST, ZKS_EEXIST);
+    it_equal(zks_double_barrier_enter(b, 0), ZKS_EEXIST);
+    it_equal(zks_double_barrier_enter(b, 100), ZKS_EEXIST);
+}
+
+static void test_a_taken_id_is_eexist_in_the_end(void **state)
+{
+    struct it *it = *state;
+    struct crowd c;
+    crowd_open(&c, it, 3, 3);
+    zks_double_barrier *later = it_double_barrier(c.client[2], it->path, 3, "c0");
+    begin_waiting(&c, it, 0, 1);
+    fails_with_eexist(later);
+    still_waits(&c, 0);
+    enter_all(&c, 1, 3);
+    it_ok(it_op_wait(&c.op[0]));
+    fails_with_eexist(later);
+    leave_all(&c, 0, 3);
+    zks_double_barrier_free(later);
+    crowd_close(&c);
+}
+
+static void test_a_taken_id_is_waited_for(void **state)
+{
+    struct it *it = *state;
+    struct crowd c;
+    struct it_op op;
+    crowd_open(&c, it, 2, 2);
+    zks_double_barrier *later = it_double_barrier(c.client[1], it->path, 2, "c0");
+    it_op_init(&op);
+    /* The earlier one gives up, and the later one takes its place. */
+    begin_waiting(&c, it, 0, 1);
+    it_ok(zks_double_barrier_enter_op(later, ZKS_FOREVER, &op.op));
+    rawzk_await_children(it->raw, it->path, 2, IT_LIMIT_MS);
+    zks_op_cancel(&c.op[0].op);
+    it_equal(it_op_wait(&c.op[0]), ZKS_ECANCELED);
+    assert_false(it_op_done(&op));
+    enter_all(&c, 1, 2);
+    it_ok(it_op_wait(&op));
+    it_ok(zks_double_barrier_leave_op(later, ZKS_FOREVER, &op.op));
+    leave_all(&c, 1, 2);
+    it_ok(it_op_wait(&op));
+    /* The round begins with the earlier one, and the later one waits for the next round. */
+    begin_waiting(&c, it, 0, 1);
+    it_ok(zks_double_barrier_enter_op(later, ZKS_FOREVER, &op.op));
+    rawzk_await_children(it->raw, it->path, 2, IT_LIMIT_MS);
+    enter_all(&c, 1, 2);
+    it_ok(it_op_wait(&c.op[0]));
+    assert_false(it_op_done(&op));
+    leave_all(&c, 0, 2);
+    assert_false(it_op_done(&op));
+    enter_all(&c, 1, 2);
+    it_ok(it_op_wait(&op));
+    it_ok(zks_double_barrier_leave_op(later, ZKS_FOREVER, &op.op));
+    leave_all(&c, 1, 2);
+    it_ok(it_op_wait(&op));
+    assert_false(rawzk_exists(it->raw, it->path, NULL));
+    zks_double_barrier_free(later);
+    crowd_close(&c);
 }
 
 static void test_a_differing_n_is_emismatch(void **state)
@@ -586,7 +644,8 @@ int main(int argc, char **argv)
         it_test(test_timeout_racing_the_last_to_come),
         it_test(test_try),
         it_test(test_a_surplus_participant_is_etoomany),
-        it_test(test_a_duplicate_id_is_eexist),
+        it_test(test_a_taken_id_is_eexist_in_the_end),
+        it_test(test_a_taken_id_is_waited_for),
         it_test(test_a_differing_n_is_emismatch),
         it_test(test_without_an_id),
         it_test(test_a_hundred_participants),

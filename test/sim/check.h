@@ -24,6 +24,7 @@ extern const struct checker check_messages;
 extern const struct checker check_lease;
 extern const struct checker check_loss;
 extern const struct checker check_calm;
+extern const struct checker check_ids;
 extern const struct checker check_idling;
 extern const struct checker check_results;
 

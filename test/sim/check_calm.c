@@ -11,21 +11,11 @@ static bool calm;
 static uint64_t soon;
 static uint64_t asked_at[ACTORS_MAX]; /* NEVER for whoever does not wait to enter. */
 
-static uint64_t longest_delay(const struct plan *p)
-{
-    uint64_t longest = 0;
-    for (unsigned i = 0; i < p->n_processes; i++) {
-        uint64_t delay = p->processes[i].delay + p->processes[i].lag;
-        longest = delay > longest ? delay : longest;
-    }
-    return longest + p->link + p->inside + p->disk + p->carry;
-}
-
 static void begin(const struct plan *p)
 {
     plan = p;
     calm = plan_calm(p);
-    soon = 40 * longest_delay(p) + 20 * MS;
+    soon = 40 * plan_longest_delay(p) + 20 * MS;
     for (int i = 0; i < ACTORS_MAX; i++) {
         asked_at[i] = NEVER;
     }

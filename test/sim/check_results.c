@@ -79,6 +79,8 @@ static const char *objection(const struct seen *s, const struct operation *o)
         return o->canceled ? NULL : "and nobody has cancelled it";
     case ZKS_ETIMEDOUT:
         return !early ? NULL : "and its time is not over";
+    case ZKS_EEXIST: /* An id can become free: only a try fails at once. */
+        return s->what != DO_ENTER || o->wait_ms == 0 || !early ? NULL : "and its time is not over";
     case ZKS_EBUSY:
     case ZKS_EDISCONNECTED:
         return o->wait_ms == 0 ? NULL : "and is no try";

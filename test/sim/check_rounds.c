@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A double barrier's rounds are all or none.
  *
- * Who is in a round has asked before the first of them learns that it is open; there are n of them, of
+ * No id is in a round twice.  Who is in a round has asked before the first of them learns that it is open; there are n of them, of
  * whom each learns it too, unless its session or its process has ended; and nobody is told that all
  * have left before they have asked to. */
 #include <string.h>
@@ -102,12 +102,15 @@ static int find_round(const struct seen *s)
     return (int)n_rounds++;
 }
 
+/* No id is in a round twice. */
 static void once(const struct visit *v)
 {
     for (unsigned i = 0; i < n_visits; i++) {
-        if (&visits[i] != v && visits[i].actor == v->actor && visits[i].round == v->round) {
-            check_fail(&check_rounds, "actor %d has entered round %.32s twice", v->actor,
-                       rounds[v->round].name);
+        const struct visit *w = &visits[i];
+        if (w != v && w->round == v->round &&
+            plan->actors[w->actor].id == plan->actors[v->actor].id) {
+            check_fail(&check_rounds, "actors %d and %d have entered round %.32s with one id",
+                       w->actor, v->actor, rounds[v->round].name);
         }
     }
 }

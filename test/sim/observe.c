@@ -14,9 +14,9 @@
 #include "wire.h"
 
 static const struct checker *const checkers[] = {
-    &check_lease,  &check_loss,  &check_calm,       &check_idling,   &check_exclusion,
-    &check_tokens, &check_order, &check_completion, &check_progress, &check_leftovers,
-    &check_rounds, &check_gate,  &check_messages,   &check_results};
+    &check_lease,     &check_loss,   &check_calm,  &check_ids,        &check_idling,
+    &check_exclusion, &check_tokens, &check_order, &check_completion, &check_progress,
+    &check_leftovers, &check_rounds, &check_gate,  &check_messages,   &check_results};
 
 enum { CHECKERS = sizeof checkers / sizeof checkers[0] };
 

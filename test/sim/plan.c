@@ -181,9 +181,12 @@ static void make_parties(struct plan *p, struct chance *c, unsigned thing)
                                  .id = chance_one_in(c, 2) ? below(c, t->n) : 100 + i,
                                  .n = chance_one_in(c, 3) ? t->n + 1 : t->n};
         make_party(p, c, a);
+        /* One whose id is taken can wait for longer than a dead one's session lives. */
+        bool namesake = a->id < t->n && a->n == t->n;
+        int32_t most = (int32_t)p->timeout_ms * (namesake ? 2 : 1);
         for (unsigned j = 0; j < a->n_steps; j++) {
-            if (a->steps[j].wait_ms < 0 || a->steps[j].wait_ms > (int32_t)p->timeout_ms) {
-                a->steps[j].wait_ms = (int32_t)p->timeout_ms / 2;
+            if (a->steps[j].wait_ms < 0 || a->steps[j].wait_ms > most) {
+                a->steps[j].wait_ms = most / 2;
             }
         }
     }
@@ -384,12 +387,28 @@ bool plan_full(const struct plan *p, unsigned thing)
     return n == p->things[thing].n && !p->things[thing].home;
 }
 
+bool plan_quiet(const struct plan *p)
+{
+    bool quiet = p->n_faults == 0;
+    for (unsigned i = 0; quiet && i < p->n_processes; i++) {
+        quiet = p->processes[i].tricks == 0;
+    }
+    return quiet;
+}
+
+uint64_t plan_longest_delay(const struct plan *p)
+{
+    uint64_t longest = 0;
+    for (unsigned i = 0; i < p->n_processes; i++) {
+        uint64_t delay = p->processes[i].delay + p->processes[i].lag;
+        longest = delay > longest ? delay : longest;
+    }
+    return longest + p->link + p->inside + p->disk + p->carry;
+}
+
 bool plan_calm(const struct plan *p)
 {
-    bool calm = p->n_faults == 0;
-    for (unsigned i = 0; calm && i < p->n_processes; i++) {
-        calm = p->processes[i].tricks == 0;
-    }
+    bool calm = plan_quiet(p);
     for (unsigned i = 0; calm && i < p->n_actors; i++) {
         const struct plan_actor *a = &p->actors[i];
         const struct plan_thing *t = &p->things[a->thing];

@@ -122,8 +122,14 @@ bool plan_regular(const struct plan *p, unsigned actor);
 /* plan_full: whether all n of a double barrier's are there, and are to meet again once all heals. */
 bool plan_full(const struct plan *p, unsigned thing);
 
+/* plan_quiet: whether nothing befalls any process. */
+bool plan_quiet(const struct plan *p);
+
 /* plan_calm: whether nothing befalls anybody and everybody waits as long as it takes. */
 bool plan_calm(const struct plan *p);
+
+/* plan_longest_delay: how long a message can take, with all that it can wait for on its way, in us. */
+uint64_t plan_longest_delay(const struct plan *p);
 
 const char *what_name(enum what what);
 bool what_is_lock(int what);

@@ -188,7 +188,7 @@ static void test_roster_with_zeros(void **state)
     const char *children[] = {child};
     struct zks__roster r;
     if (zks__roster_parse(data, sizeof text - 1, &r)) {
-        struct zks__presence p = zks__roster_presence(&r, children, 1, "x");
+        struct zks__presence p = zks__roster_presence(&r, children, 1);
         assert_int_equal(p.live, 0);
     }
     free(child);
@@ -210,14 +210,13 @@ static void test_roster_has(void **state)
     assert_false(zks__roster_has(&r, &us, 7));
 }
 
-static struct zks__presence presence(const char *names, const char **children, size_t n,
-                                     const char *id)
+static struct zks__presence presence(const char *names, const char **children, size_t n)
 {
     char text[2048];
     struct zks__roster r;
     int len = snprintf(text, sizeof text, MAGIC HEX_C "\n%s", names);
     assert_true(zks__roster_parse(text, (size_t)len, &r));
-    return zks__roster_presence(&r, children, n, id);
+    return zks__roster_presence(&r, children, n);
 }
 
 static void test_presence(void **state)
@@ -227,33 +226,14 @@ static void test_presence(void **state)
         "a-" HEX_A "-3-0000000000\nb-" HEX_A "-3-0000000001\nc-d-" HEX_A "-3-0000000002\n";
     const char *children[] = {"ready", "z", "c-d-" HEX_A "-3-0000000002",
                               "b-" HEX_A "-3-00000000010", "a-" HEX_A "-3-0000000000"};
-    struct zks__presence p = presence(names, children, COUNT(children), "a");
+    struct zks__presence p = presence(names, children, COUNT(children));
     assert_int_equal(p.total, 3);
     assert_int_equal(p.live, 2);
-    assert_true(p.has_id);
-    assert_false(presence(names, children, COUNT(children), "b").has_id); /* It has gone. */
-    assert_true(presence(names, children, COUNT(children), "c-d").has_id);
-    assert_false(presence(names, children, COUNT(children), "c").has_id);
-    p = presence(names, children, 0, "a");
+    p = presence(names, children, 0);
     assert_int_equal(p.total, 3);
     assert_int_equal(p.live, 0);
-    assert_false(p.has_id);
-    p = presence("", children, COUNT(children), "a");
+    p = presence("", children, COUNT(children));
     assert_int_equal(p.total, 0);
-}
-
-/* Somebody's id may begin with ours and something that looks like a uuid. */
-static void test_presence_of_a_look_alike(void **state)
-{
-    (void)state;
-    const char *children[] = {"a-" HEX_A "-7-" HEX_B "-3-0000000000"};
-    static const char names[] = "a-" HEX_A "-7-" HEX_B "-3-0000000000\n";
-    struct zks__presence p = presence(names, children, 1, "a-" HEX_A "-7");
-    assert_int_equal(p.live, 1);
-    assert_true(p.has_id);
-    p = presence(names, children, 1, "a");
-    assert_int_equal(p.live, 1);
-    assert_false(p.has_id);
 }
 
 struct standing_row {
@@ -266,6 +246,7 @@ struct standing_row {
 
 #define A0 "a-" HEX_A "-3-0000000000"
 #define A5 "a-" HEX_B "-3-0000000005"
+#define A7 "a-" HEX_C "-3-0000000007"
 #define B1 "b-" HEX_A "-3-0000000001"
 #define C2 "c-" HEX_A "-4-0000000002"
 #define D3 "d-" HEX_A "-3-0000000003"
@@ -275,32 +256,76 @@ struct standing_row {
 #define NEG "n-" HEX_A "-3--000000009"
 
 static const struct standing_row standing_rows[] = {
-    {"alone", {A0}, A0, {true, false, false, 0, 1}, {A0}},
-    {"absent", {A0, "ready"}, B1, {false, false, false, 0, 0}, {NULL}},
-    {"by arrival", {D3, "ready", A0, B1}, D3, {true, false, false, 2, 3}, {A0, B1, D3}},
-    {"the first of two with an id counts", {A5, B1, A0}, A0, {true, false, false, 0, 2}, {A0, B1}},
-    {"the second one is told", {A5, B1, A0}, A5, {true, true, false, 0, 0}, {NULL}},
+    {"alone", {A0}, A0, {true, false, 0, 1}, {A0}},
+    {"absent", {A0, "ready"}, B1, {false, false, 0, 0}, {NULL}},
+    {"by arrival", {D3, "ready", A0, B1}, D3, {true, false, 2, 3}, {A0, B1, D3}},
+    {"the first of two with an id counts", {A5, B1, A0}, A0, {true, false, 0, 2}, {A0, B1}},
     {"an id of the same beginning is another",
      {"ab-" HEX_A "-3-0000000007", A0},
      A0,
-     {true, false, false, 0, 2},
+     {true, false, 0, 2},
      {A0, "ab-" HEX_A "-3-0000000007"}},
-    {"whoever has another n is told", {A0, C2, D3}, C2, {true, false, true, 0, 2}, {A0, D3}},
-    {"and does not count", {A0, C2, D3}, D3, {true, false, false, 1, 2}, {A0, D3}},
-    {"who comes first decides on n", {C2, D3}, D3, {true, false, true, 0, 1}, {C2}},
-    {"surplus has a rank too",
-     {A0, B1, D3, US2},
-     US2,
-     {true, false, false, 3, 4},
-     {A0, B1, D3, US2}},
-    {"our stray gives way", {US1, US2, B1}, US2, {true, false, false, 1, 2}, {B1, US2}},
-    {"over the end of the counter", {NEG, MAX}, NEG, {true, false, false, 1, 2}, {MAX, NEG}},
+    {"whoever has another n is told", {A0, C2, D3}, C2, {true, true, 0, 2}, {A0, D3}},
+    {"and does not count", {A0, C2, D3}, D3, {true, false, 1, 2}, {A0, D3}},
+    {"who comes first decides on n", {C2, D3}, D3, {true, true, 0, 1}, {C2}},
+    {"surplus has a rank too", {A0, B1, D3, US2}, US2, {true, false, 3, 4}, {A0, B1, D3, US2}},
+    {"our stray gives way", {US1, US2, B1}, US2, {true, false, 1, 2}, {B1, US2}},
+    {"over the end of the counter", {NEG, MAX}, NEG, {true, false, 1, 2}, {MAX, NEG}},
     {"strangers do not count",
      {"lock-0000000000", A0, "x-3-0000000000", "-"},
      A0,
-     {true, false, false, 0, 1},
+     {true, false, 0, 1},
      {A0}},
 };
+
+/* Which of a listing is the namesake that a participant has to wait for. */
+static void test_namesake(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *what;
+        const char *children[8];
+        const char *own;
+        const char *is;
+    } rows[] = {
+        {"alone", {A0, "ready"}, A0, NULL},
+        {"another id", {A0, B1}, B1, NULL},
+        {"an earlier one", {A5, B1, A0}, A5, A0},
+        {"a later one", {A5, B1, A0}, A0, NULL},
+        {"the first of several", {A7, A5, A0}, A7, A0},
+        {"of another n", {"a-" HEX_C "-4-0000000002", A5}, A5, "a-" HEX_C "-4-0000000002"},
+        {"an earlier one of ours", {US1, US2}, US2, NULL},
+        {"our own is missing", {A0, B1}, A5, NULL},
+        {"an id of the same beginning", {"ab-" HEX_A "-3-0000000000", A5}, A5, NULL},
+        /* Somebody's id may begin with ours and something that looks like a uuid. */
+        {"an id that looks like ours and more",
+         {"a-" HEX_A "-7-" HEX_B "-3-0000000000", A5},
+         A5,
+         NULL},
+        {"an id with a dash",
+         {"c-d-" HEX_A "-3-0000000000", "c-d-" HEX_B "-3-0000000001"},
+         "c-d-" HEX_B "-3-0000000001",
+         "c-d-" HEX_A "-3-0000000000"},
+        {"over the end of the counter",
+         {"n-" HEX_B "-3-2147483647", NEG},
+         NEG,
+         "n-" HEX_B "-3-2147483647"},
+    };
+    for (size_t i = 0; i < COUNT(rows); i++) {
+        size_t n = 0;
+        while (n < COUNT(rows[i].children) && rows[i].children[n] != NULL) {
+            n++;
+        }
+        print_message("# %s\n", rows[i].what);
+        const char *is = zks__namesake(rows[i].children, n, rows[i].own, &us);
+        if (rows[i].is == NULL) {
+            assert_null(is);
+        } else {
+            assert_non_null(is);
+            assert_string_equal(is, rows[i].is);
+        }
+    }
+}
 
 static void test_standing(void **state)
 {
@@ -316,7 +341,6 @@ static void test_standing(void **state)
         print_message("# %s\n", row->what);
         struct zks__standing s = zks__round_standing(children, n, row->own, &us);
         assert_int_equal(s.present, row->is.present);
-        assert_int_equal(s.duplicate, row->is.duplicate);
         assert_int_equal(s.mismatch, row->is.mismatch);
         assert_int_equal(s.count, row->is.count);
         if (!s.mismatch) {
@@ -367,14 +391,15 @@ static void make_crowd(struct person *p, int count, int own, uint64_t *seed)
     }
 }
 
-static bool earlier_namesake(const struct person *p, int i)
+/* The first who came before with the same id; -1 for none. */
+static int earlier_namesake(const struct person *p, int i)
 {
     for (int k = 0; k < i; k++) {
         if (p[k].id == p[i].id && !p[k].stray) {
-            return true;
+            return k;
         }
     }
-    return false;
+    return -1;
 }
 
 /* By the words of round.h alone, in quadratic time. */
@@ -382,9 +407,8 @@ static struct zks__standing naive(const struct person *p, int count, int own, in
 {
     struct zks__standing s = {.present = true};
     int first = -1;
-    s.duplicate = earlier_namesake(p, own);
-    for (int i = 0; i < count && !s.duplicate; i++) {
-        if (p[i].id < 0 || p[i].stray || earlier_namesake(p, i)) {
+    for (int i = 0; i < count; i++) {
+        if (p[i].id < 0 || p[i].stray || earlier_namesake(p, i) >= 0) {
             continue;
         }
         first = first < 0 ? i : first;
@@ -417,10 +441,16 @@ static void random_standing(uint64_t *seed)
         children[i] = children[k];
         children[k] = t;
     }
+    const char *namesake = zks__namesake(children, (size_t)count, p[own].name, &us);
+    int earlier = earlier_namesake(p, own);
+    if (earlier >= 0) {
+        assert_ptr_equal(namesake, p[earlier].name);
+        return;
+    }
+    assert_null(namesake);
     struct zks__standing want = naive(p, count, own, order);
     struct zks__standing s = zks__round_standing(children, (size_t)count, p[own].name, &us);
     assert_true(s.present);
-    assert_int_equal(s.duplicate, want.duplicate);
     assert_int_equal(s.mismatch, want.mismatch);
     assert_int_equal(s.count, want.count);
     if (!s.mismatch) {
@@ -452,26 +482,23 @@ static void test_random_presence(void **state)
         size_t n = 0;
         size_t total = 0;
         size_t live = 0;
-        bool has_id = false;
         for (int i = 0; i < CROWD; i++) {
             bool in_roster = unit_below(&seed, 2) == 0;
             bool alive = unit_below(&seed, 2) == 0;
-            uint32_t id = unit_below(&seed, 12);
-            (void)snprintf(text[i], sizeof text[i], "%u-%s-9-%010d", id, i % 3 ? HEX_A : HEX_B, i);
+            (void)snprintf(text[i], sizeof text[i], "%u-%s-9-%010d", unit_below(&seed, 12),
+                           i % 3 ? HEX_A : HEX_B, i);
             if (in_roster) {
                 strcat(strcat(names, text[i]), "\n");
                 total++;
                 live += alive;
-                has_id |= alive && id == 1;
             }
             if (alive) {
                 children[n++] = text[i];
             }
         }
-        struct zks__presence p = presence(names, children, n, "1");
+        struct zks__presence p = presence(names, children, n);
         assert_int_equal(p.total, total);
         assert_int_equal(p.live, live);
-        assert_int_equal(p.has_id, has_id);
     }
 }
 
@@ -487,7 +514,7 @@ int main(void)
         cmocka_unit_test(test_roster_with_zeros),
         cmocka_unit_test(test_roster_has),
         cmocka_unit_test(test_presence),
-        cmocka_unit_test(test_presence_of_a_look_alike),
+        cmocka_unit_test(test_namesake),
         cmocka_unit_test(test_standing),
         cmocka_unit_test(test_random_standing),
         cmocka_unit_test(test_random_presence),
