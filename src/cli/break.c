@@ -7,6 +7,7 @@
 #include "commands.h"
 #include "exit.h"
 #include "look.h"
+#include "output.h"
 #include "who.h"
 
 struct breaking {
@@ -89,11 +90,11 @@ static int run(struct breaking *b, const struct zks_view *view)
         }
         return CLI_NO;
     }
-    code = cli_print_done(CLI_OK);
+    code = cli_flush(CLI_OK);
     code = code != 0 ? code : confirm(b);
     if (code == 0) {
         go_through(b, view, true, &code);
-        code = cli_print_done(code);
+        code = cli_flush(code);
     }
     return code;
 }

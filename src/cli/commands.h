@@ -18,6 +18,8 @@ int cli_ping(struct cli_settings *s, int argc, char **argv);
 int cli_serve(struct cli_settings *s, int argc, char **argv);
 int cli_config(struct cli_settings *s, int argc, char **argv);
 int cli_completion(struct cli_settings *s, int argc, char **argv);
+int cli_show_help(struct cli_settings *s, int argc, char **argv);
+int cli_show_version(struct cli_settings *s, int argc, char **argv);
 
 /* Of the completions' own: prints the paths that begin with a word. */
 int cli_complete(struct cli_settings *s, int argc, char **argv);

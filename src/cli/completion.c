@@ -1,16 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
-#include "client.h"
 #include "commands.h"
-#include "duration.h"
+#include "complete_path.h"
 #include "exit.h"
 #include "parse.h"
-
-enum { PATIENCE_MS = 250 };
 
 /* Each asks `zksync __complete`, which knows the commands and options from the one table below, and the
  * paths from the servers. */
@@ -36,6 +31,8 @@ static const struct {
      "        printf -v line %q \"${line#\"$prefix\"}\"\n"
      "        COMPREPLY+=(\"$line\")\n"
      "    done < <(zksync __complete -- \"${words[@]:1}\" 2>/dev/null)\n"
+     "    # Behind a folder the word goes on.\n"
+     "    case ${#COMPREPLY[@]}${COMPREPLY[0]-} in 1*/) compopt -o nospace 2>/dev/null ;; esac\n"
      "}\n"
      "complete -F _zksync zksync\n"},
     {"zsh", "#compdef zksync\n"
@@ -66,35 +63,41 @@ static const struct {
              "end\n"
              "complete -c zksync -f -a '(__zksync_complete)'\n"}};
 
-/* What stands behind a subcommand: options that take nothing, options with a value, words of its own. */
+enum { NO_PATH = -1 };
+
+/* What follows a subcommand: options without and with a value, its first word, and a path. */
 static const struct {
     const char *name;
     const char *flags;
     const char *valued;
-    const char *words;
-    bool runs; /* A command follows the path. */
+    const char *words; /* One of these is the first word; "*" for the name of any subcommand. */
+    int path;          /* Which word is a path; NO_PATH for none. */
+    bool runs;         /* A command follows the path. */
 } grammar[] = {
     {"lock", "-s -x -n --shared --exclusive --nonblock --wait-group",
-     "-w -E -c -k --wait --busy-exit-code --command --kill-after --on-loss --status-fd", "", true},
+     "-w -E -c -k --wait --busy-exit-code --command --kill-after --on-loss --status-fd", "", 0,
+     true},
     {"hold", "-s -x -n -b --shared --exclusive --nonblock --background",
-     "-w -E -k --wait --busy-exit-code --kill-after --on-loss --status-fd --for", "", false},
-    {"held", "-s -x --shared --exclusive", "", "", false},
-    {"barrier", "-n --nonblock", "-w -E --wait --busy-exit-code", "set unset wait", false},
+     "-w -E -k --wait --busy-exit-code --kill-after --on-loss --status-fd --for", "", 0, false},
+    {"held", "-s -x --shared --exclusive", "", "", 0, false},
+    {"barrier", "-n --nonblock", "-w -E --wait --busy-exit-code", "set unset wait", 1, false},
     {"double-barrier", "--wait-group",
      "-n -w -E -c -k --participants --id --wait --busy-exit-code --command --kill-after --on-loss "
      "--status-fd",
-     "", true},
-    {"status", "--json", "", "", false},
-    {"ls", "-r --recursive --json", "", "", false},
-    {"watch", "--json", "", "", false},
-    {"break", "--all --yes", "--node", "", false},
-    {"ping", "--json", "", NULL, false},
-    {"config", "--json", "", NULL, false},
+     "", 0, true},
+    {"status", "--json", "", "", 0, false},
+    {"ls", "-r --recursive --json", "", "", 0, false},
+    {"watch", "--json", "", "", 0, false},
+    {"break", "--all --yes", "--node", "", 0, false},
+    {"ping", "--json", "", "", NO_PATH, false},
+    {"config", "--json", "", "", NO_PATH, false},
     {"serve", "-b --background --allow-remote --memory --no-secret --status --stop --json",
      "--listen --data --tick --min-session-timeout --max-session-timeout --reap --idle "
      "--secret-file",
-     NULL, false},
-    {"completion", "", "", "bash zsh fish", false}};
+     "", NO_PATH, false},
+    {"completion", "", "", "bash zsh fish", NO_PATH, false},
+    {"help", "", "", "*", NO_PATH, false},
+    {"version", "", "", "", NO_PATH, false}};
 
 enum { COMMANDS = sizeof grammar / sizeof grammar[0] };
 
@@ -135,64 +138,6 @@ static void offer_values(const char *option)
     }
 }
 
-/* Short, unless somebody with slow servers would rather wait. */
-static int64_t patience_ms(void)
-{
-    const char *given = getenv("ZKSYNC_COMPLETION_TIMEOUT");
-    int64_t ms = 0;
-    return given != NULL && zks_parse_duration(given, &ms) && ms > 0 ? ms : PATIENCE_MS;
-}
-
-/* To complete a word is no reason to start a server: where none runs there are no znodes. */
-static bool find_servers(struct cli_settings *s)
-{
-    struct zks_local local;
-    if (zks_config_check(s->config) != 0) {
-        return false;
-    }
-    if (strcmp(s->servers, "local") == 0) {
-        s->local = zks_local_find(patience_ms(), NULL, NULL, &local) == 0;
-        explicit_bzero(local.secret, sizeof local.secret);
-        return s->local;
-    }
-    return true;
-}
-
-/* The znodes below the folder of what has been typed, that begin like it.  Nobody waits for servers that
- * do not answer: the process ends, and the session by itself. */
-static void offer_paths(struct cli_settings *s, const char *begin)
-{
-    char full[CLI_PATH_SIZE];
-    char folder[CLI_PATH_SIZE];
-    if (!find_servers(s)) {
-        return;
-    }
-    zks_client *client = NULL;
-    zks_observer *observer = NULL;
-    struct zks_view *view = NULL;
-    zks_client_options options = cli_client_options(s);
-    const char *slash = strrchr(begin, '/');
-    const char *name = slash != NULL ? slash + 1 : begin;
-    snprintf(folder, sizeof folder, "%.*s",
-             slash != NULL && slash > begin ? (int)(slash - begin) : 1,
-             slash != NULL ? begin : "/");
-    options.connect_timeout_ms = 0; /* One limit for all of it. */
-    if (!cli_full_path(s, folder, full) || zks_client_open(&options, &client) != 0 ||
-        zks_observer_new(client, full, true, &observer) != 0) {
-        return;
-    }
-    if (zks_observer_next(observer, patience_ms(), &view) == 0) {
-        for (size_t i = 0; i < view->n_others; i++) {
-            bool own = strcmp(view->others[i], "zookeeper") == 0 && strcmp(full, "/") == 0;
-            if (!own && strncmp(view->others[i], name, strlen(name)) == 0) {
-                printf("%.*s%s\n", (int)(name - begin), begin, view->others[i]);
-            }
-        }
-    }
-    fflush(stdout);
-    _exit(CLI_OK); /* Closing could take longer than anyone wants to wait. */
-}
-
 /* Where to look is what the line says already, as "--root /a" or "--root=/a". */
 static void take_setting(struct cli_settings *s, const char *option, const char *value)
 {
@@ -204,6 +149,23 @@ static void take_setting(struct cli_settings *s, const char *option, const char 
     value = equals != NULL ? equals + 1 : value;
     if (id != 0 && value != NULL) {
         (void)cli_setting(s, id, value, message);
+    }
+}
+
+static void offer_commands(const char *begin)
+{
+    for (size_t i = 0; i < COMMANDS; i++) {
+        offer(grammar[i].name, begin);
+    }
+}
+
+static void offer_options(size_t command, const char *begin)
+{
+    offer(global_flags, begin);
+    offer(global_valued, begin);
+    if (command < COMMANDS) {
+        offer(grammar[command].flags, begin);
+        offer(grammar[command].valued, begin);
     }
 }
 
@@ -233,28 +195,18 @@ static void complete(struct cli_settings *s, int argc, char **argv)
             }
         }
     }
-    if (command == COMMANDS) {
-        for (size_t i = 0; last[0] != '-' && i < COMMANDS; i++) {
-            offer(grammar[i].name, last);
-        }
-    }
-    bool has_words = command < COMMANDS && grammar[command].words != NULL;
-    if (command < COMMANDS && grammar[command].runs && words > 0) {
+    if (command == COMMANDS && last[0] != '-') {
+        offer_commands(last);
+    } else if (command < COMMANDS && grammar[command].runs && words > 0) {
         printf(":command\n");
-        return;
-    }
-    if (last[0] == '-') {
-        offer(global_flags, last);
-        offer(global_valued, last);
-        if (command < COMMANDS) {
-            offer(grammar[command].flags, last);
-            offer(grammar[command].valued, last);
-        }
-    } else if (has_words && words == 0 && grammar[command].words[0] != '\0') {
+    } else if (last[0] == '-') {
+        offer_options(command, last);
+    } else if (words == 0 && strcmp(grammar[command].words, "*") == 0) {
+        offer_commands(last);
+    } else if (words == 0 && grammar[command].words[0] != '\0') {
         offer(grammar[command].words, last);
-    } else if (has_words && words == (strcmp(grammar[command].name, "barrier") == 0) &&
-               strcmp(grammar[command].name, "completion") != 0) {
-        offer_paths(s, last);
+    } else if (words == grammar[command].path) {
+        cli_complete_path(s, last);
     }
 }
 
@@ -278,5 +230,5 @@ int cli_completion(struct cli_settings *s, int argc, char **argv)
             return CLI_OK;
         }
     }
-    return cli_usage(argv[0], "for which shell? bash, zsh or fish");
+    return cli_usage(argv[0], "missing SHELL: bash, zsh or fish");
 }

@@ -57,7 +57,7 @@ int cli_config(struct cli_settings *s, int argc, char **argv)
         code = print_json(s->config);
     } else {
         print_table(s->config);
-        code = cli_print_done(CLI_OK);
+        code = CLI_OK;
     }
     if (code == CLI_OK && zks_config_check(s->config) != 0) {
         cli_say("%s", zks_config_error(s->config));

@@ -11,6 +11,7 @@
 
 #include "exit.h"
 #include "fds.h"
+#include "output.h"
 
 enum { READY = 3 };
 
@@ -79,7 +80,7 @@ int cli_daemon_await(pid_t daemon, int ready_fd)
     }
     close(ready_fd);
     if (ready) {
-        return fflush(stdout) == 0 ? CLI_OK : CLI_SYSTEM;
+        return cli_flush(CLI_OK);
     }
     while (waitpid(daemon, &status, 0) < 0) {
         if (errno != EINTR) {

@@ -30,7 +30,7 @@ static const struct {
          "  --servers HOST:PORT,...   or --local: locks on this host alone\n"
          "  --auth-file FILE          digest:user:pw    --root PATH   where paths begin\n"
          "  --connect-timeout TIME    15 s              -T TIME       session timeout, 20s\n"
-         "'zksync COMMAND --help' and zksync(1) say more.\n"},
+         "See 'zksync help COMMAND' and zksync(1).\n"},
     {"lock", "  zksync lock /jobs/nightly -- backup.sh --full\n"
              "  zksync lock -n /jobs/nightly -c 'cd /srv && make' || echo busy\n"
              "  zksync lock -s -w 30 /data -- report      with others who share it\n"
@@ -168,15 +168,30 @@ static const struct {
      "\n"
      "usage: zksync completion bash|zsh|fish\n"
      "Prints what makes the shell complete commands, options and the paths of znodes.\n"},
+    {"help", "  zksync help lock\n"
+             "\n"
+             "usage: zksync help [COMMAND]\n"
+             "The same as zksync COMMAND --help.\n"},
+    {"version", "  zksync version\n"
+                "\n"
+                "usage: zksync version\n"
+                "The same as zksync --version.\n"},
 };
 
-int cli_help(const char *command)
+enum { HELPS = sizeof helps / sizeof helps[0] };
+
+bool cli_help(const char *command)
 {
-    for (size_t i = 0; i < sizeof helps / sizeof helps[0]; i++) {
+    for (size_t i = 0; i < HELPS; i++) {
         if (strcmp(command, helps[i].command) == 0) {
             fputs(helps[i].text, stdout);
-            return 0;
+            return true;
         }
     }
-    return cli_help("");
+    return false;
+}
+
+const char *cli_help_command(size_t i)
+{
+    return i < HELPS ? helps[i].command : NULL;
 }

@@ -152,15 +152,22 @@ int cli_job_words(struct cli_parser *p, struct cli_job *job)
     } else if (*at != NULL && strcmp(*at, "--") == 0) {
         at++;
     }
+    if (string == NULL && at == p->argv + optind + 1 && *at != NULL &&
+        cli_parse_is_option(p, *at)) {
+        return cli_usage(p->command,
+                         "\"%s\" after the path would be the command: options go before the path, "
+                         "and \"--\" goes before a command of that name",
+                         *at);
+    }
     if (string != NULL && *at != NULL) {
-        return cli_usage(p->command, "a command and -c, but it can run only one: \"%s\"", *at);
+        return cli_usage(p->command, "both -c and a command are given: \"%s\"", *at);
     }
     if (string != NULL) {
         shell_command[2] = string;
         at = shell_command;
     }
     if (*at == NULL) {
-        return cli_usage(p->command, "which command? (zksync hold takes none)");
+        return cli_usage(p->command, "missing COMMAND (zksync hold takes none)");
     }
     job->command = at;
     return 0;

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "look.h"
 
-#include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
@@ -100,15 +99,6 @@ cJSON *cli_view_json(const char *path, const struct zks_view *view)
     return json;
 }
 
-int cli_print_done(int code)
-{
-    if (fflush(stdout) != 0 || ferror(stdout)) {
-        cli_say("standard output: %s", strerror(errno));
-        return CLI_SYSTEM;
-    }
-    return code;
-}
-
 int cli_print_json(cJSON *json)
 {
     char *text = json != NULL ? cJSON_PrintUnformatted(json) : NULL;
@@ -119,7 +109,7 @@ int cli_print_json(cJSON *json)
     }
     puts(text);
     cJSON_free(text);
-    return cli_print_done(CLI_OK);
+    return CLI_OK;
 }
 
 static void print_contender(const struct zks_contender *c)

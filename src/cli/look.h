@@ -36,9 +36,6 @@ cJSON *cli_view_json(const char *path, const struct zks_view *view);
 /* cli_print_json: prints an object as a line to standard output, and deletes it.  An exit code. */
 int cli_print_json(cJSON *json);
 
-/* cli_print_done: flushes standard output; an exit code, with all said. */
-int cli_print_done(int code);
-
 /* Somebody in a view, whichever of the two kinds. */
 struct cli_someone {
     const char *path; /* Of the znode. */

@@ -112,5 +112,5 @@ int cli_ls(struct cli_settings *s, int argc, char **argv)
     }
     cJSON_Delete(w.json);
     zks_client_close(w.client);
-    return cli_print_done(code);
+    return code;
 }

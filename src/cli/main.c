@@ -4,7 +4,9 @@
 #include "commands.h"
 #include "exit.h"
 #include "fds.h"
+#include "output.h"
 #include "parse.h"
+#include "suggest.h"
 
 static const struct {
     const char *name;
@@ -22,7 +24,22 @@ static const struct {
                 {"serve", cli_serve},
                 {"config", cli_config},
                 {"completion", cli_completion},
+                {"help", cli_show_help},
+                {"version", cli_show_version},
                 {"__complete", cli_complete}};
+
+static int unknown(const char *word)
+{
+    struct cli_suggestion suggestion;
+    char text[CLI_SUGGEST_SIZE];
+    cli_suggest_begin(&suggestion, word);
+    for (size_t i = 0; i < sizeof commands / sizeof commands[0]; i++) {
+        if (commands[i].name[0] != '_') {
+            cli_suggest_consider(&suggestion, commands[i].name);
+        }
+    }
+    return cli_usage("", "unknown command \"%s\"%s", word, cli_suggest_text(&suggestion, "", text));
+}
 
 static int run(struct cli_settings *s, int argc, char **argv)
 {
@@ -32,7 +49,7 @@ static int run(struct cli_settings *s, int argc, char **argv)
         return parser.exit;
     }
     if (optind >= argc) {
-        return cli_usage("", "what is to be done?");
+        return cli_usage("", "missing command");
     }
     int first = optind;
     for (size_t i = 0; i < sizeof commands / sizeof commands[0]; i++) {
@@ -40,7 +57,7 @@ static int run(struct cli_settings *s, int argc, char **argv)
             return commands[i].run(s, argc - first, argv + first);
         }
     }
-    return cli_usage("", "there is no command \"%s\"", argv[first]);
+    return unknown(argv[first]);
 }
 
 int main(int argc, char **argv)
@@ -53,5 +70,5 @@ int main(int argc, char **argv)
     }
     int code = run(&settings, argc, argv);
     cli_settings_close(&settings);
-    return code;
+    return cli_flush(code);
 }

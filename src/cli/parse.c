@@ -10,6 +10,7 @@
 #include "duration.h"
 #include "exit.h"
 #include "help.h"
+#include "suggest.h"
 
 static const struct cli_option global[] = {{CLI_SERVERS, "servers", true},
                                            {CLI_LOCAL, "local", false},
@@ -100,6 +101,39 @@ static const char *culprit(const struct cli_parser *p, char buf[3])
     return p->argv[optind - 1];
 }
 
+static int unknown(const struct cli_parser *p, const char *option)
+{
+    struct cli_suggestion suggestion;
+    char text[CLI_SUGGEST_SIZE];
+    char name[32] = ""; /* Of "--name=value". */
+    if (strncmp(option, "--", 2) == 0) {
+        (void)snprintf(name, sizeof name, "%.*s", (int)strcspn(option + 2, "="), option + 2);
+    }
+    cli_suggest_begin(&suggestion, name);
+    for (const struct option *at = p->options; at->name != NULL; at++) {
+        cli_suggest_consider(&suggestion, at->name);
+    }
+    return cli_usage(p->command, "unknown option \"%s\"%s", option,
+                     cli_suggest_text(&suggestion, "--", text));
+}
+
+bool cli_parse_is_option(const struct cli_parser *p, const char *word)
+{
+    size_t len = strcspn(word, "=");
+    if (word[0] != '-' || word[1] == '\0' || strcmp(word, "--") == 0) {
+        return false;
+    }
+    if (word[1] != '-') {
+        return word[1] != ':' && strchr(p->letters, word[1]) != NULL;
+    }
+    for (const struct option *at = p->options; at->name != NULL; at++) {
+        if (strncmp(at->name, word + 2, len - 2) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
 int cli_parse_next(struct cli_parser *p)
 {
     char message[CLI_MESSAGE_SIZE];
@@ -108,11 +142,12 @@ int cli_parse_next(struct cli_parser *p)
         int letter = getopt_long(p->argc, p->argv, p->letters, p->options, NULL);
         switch (letter) {
         case '?':
-            return stop(p, cli_usage(p->command, "there is no option \"%s\"", culprit(p, buf)));
+            return stop(p, unknown(p, culprit(p, buf)));
         case ':':
             return stop(p, cli_usage(p->command, "option \"%s\" needs a value", culprit(p, buf)));
         case 'h':
-            return stop(p, cli_help(p->command));
+            (void)(cli_help(p->command) || cli_help(""));
+            return stop(p, CLI_OK);
         case 'V':
             printf("zksync %s\n", zks_version());
             return stop(p, CLI_OK);

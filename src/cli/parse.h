@@ -40,6 +40,9 @@ int cli_parse_next(struct cli_parser *p);
  * none. */
 int cli_parse_global(const char *name);
 
+/* cli_parse_is_option: whether a word would be taken for an option, or several, before the other words. */
+bool cli_parse_is_option(const struct cli_parser *p, const char *word);
+
 /* cli_usage: prints the two lines of a usage error and returns CLI_USAGE. */
 int cli_usage(const char *command, const char *format, ...) __attribute__((format(printf, 2, 3)));
 

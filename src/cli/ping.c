@@ -15,7 +15,7 @@ static int print(const struct zks_ping *ping, bool json)
         printf("%s answers: read %.2f ms, write %.2f ms, session %s, session timeout %.3g s\n",
                ping->server, (double)ping->read_us / 1000, (double)ping->write_us / 1000, session,
                (double)ping->session_timeout_ms / 1000);
-        return cli_print_done(CLI_OK);
+        return CLI_OK;
     }
     cJSON *object = cJSON_CreateObject();
     cJSON_AddStringToObject(object, "server", ping->server);

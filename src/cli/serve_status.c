@@ -56,7 +56,7 @@ static int print_text(const struct zks_local *local, const char *folder, const c
         printf(", %s %s", value_of(answer, figures[i].key, value), figures[i].name);
     }
     printf("\n");
-    return cli_print_done(CLI_OK);
+    return CLI_OK;
 }
 
 static int print_json(const struct zks_local *local, const char *folder, const char *answer)
@@ -88,7 +88,7 @@ static int print_none(const char *folder, bool json)
         code = cli_print_json(none);
     } else {
         printf("no local server runs; its folder is %s\n", folder);
-        code = cli_print_done(CLI_OK);
+        code = CLI_OK;
     }
     return code != 0 ? code : CLI_NO;
 }

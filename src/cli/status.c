@@ -63,7 +63,6 @@ int cli_status(struct cli_settings *s, int argc, char **argv)
             code = cli_print_json(cli_view_json(path, view));
         } else {
             print_view(path, view);
-            code = cli_print_done(CLI_OK);
         }
         code = code != 0 ? code : cli_is_held(view) ? CLI_OK : CLI_NO;
     }

@@ -10,6 +10,7 @@
 #include "duration.h"
 #include "exit.h"
 #include "look.h"
+#include "output.h"
 #include "who.h"
 
 enum { LOOK_AT_READER_MS = 1000, SETTLED_MS = 500 };
@@ -152,7 +153,7 @@ static int follow(const struct watch *w, zks_observer *observer)
         rc = rc == 0 ? look_again(observer, old, &new) : rc;
         if (rc == 0) {
             tell_changes(w, old, new);
-            code = cli_print_done(CLI_OK);
+            code = cli_flush(CLI_OK);
             zks_view_free(old);
             old = new;
         } else {

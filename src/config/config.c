@@ -105,12 +105,13 @@ static bool take_root(zks_config *config, const char *value, char *why, size_t s
     while (len > 0 && value[len - 1] == '/') {
         len--;
     }
-    if (value[0] != '/' || len >= sizeof path) {
-        return fail(why, size, "a root is like /team/project, not \"%.200s\"", value);
+    if (len >= sizeof path) {
+        return fail(why, size, "\"%.200s...\" is not a valid root: too long", value);
     }
     (void)snprintf(path, sizeof path, "%.*s", (int)len, value);
-    if (len > 0 && !zks__path_valid(path)) {
-        return fail(why, size, "a root is like /team/project, not \"%.200s\"", value);
+    const char *fault = strcmp(value, "/") == 0 ? NULL : zks__path_fault(path);
+    if (fault != NULL) {
+        return fail(why, size, "\"%.200s\" is not a valid root: %s", value, fault);
     }
     return copy(config, &config->root, path);
 }

@@ -15,8 +15,8 @@ import time
 
 from harness import Case, LIMIT, SERVERS, ZKSYNC, main
 
-COMMANDS = ["barrier", "break", "completion", "config", "double-barrier", "held", "hold", "lock", "ls",
-            "ping", "serve", "status", "watch"]
+COMMANDS = ["barrier", "break", "completion", "config", "double-barrier", "held", "help", "hold", "lock",
+            "ls", "ping", "serve", "status", "version", "watch"]
 
 
 class Completion(Case):
@@ -43,6 +43,10 @@ class Completion(Case):
         self.assertEqual(self.bash("-T", "5", "st"), ["status"])
         self.assertEqual(self.bash("barrier", ""), ["set", "unset", "wait"])
         self.assertEqual(self.bash("completion", ""), ["bash", "zsh", "fish"])
+        self.assertEqual(self.bash("completion", "bash", ""), [])
+        self.assertEqual(self.bash("help", "lo"), ["lock"])
+        self.assertEqual(sorted(self.bash("help", "")), COMMANDS)
+        self.assertEqual(self.bash("help", "lock", ""), [])
         self.assertIn("kill", self.bash("lock", "--on-loss", ""))
 
     def test_options_of_the_help(self):
@@ -57,7 +61,7 @@ class Completion(Case):
             # And each is one that the command knows.
             for option in offered:
                 said = self.zksync(command, option, "--nonsense", "--nonsense").err
-                self.assertNotIn(f'no option "{option}"', said, command)
+                self.assertNotIn(f'unknown option "{option}"', said, command)
 
     def test_paths(self):
         for name in ("alpha", "alphabet", "beta"):
@@ -66,15 +70,15 @@ class Completion(Case):
                        ["barrier", "set"], ["watch"], ["ls", "-r"], ["break", "--yes"],
                        ["double-barrier", "-n", "3"]):
             self.assertEqual(self.bash(*before, self.path + "/al"),
-                             [self.path + "/alpha", self.path + "/alphabet"], before)
+                             [self.path + "/alpha/", self.path + "/alphabet/"], before)
         self.assertEqual(self.bash("ls", self.path + "/alpha/"), [self.path + "/alpha/deep"])
         self.assertEqual(len(self.bash("ls", self.path + "/")), 3)
-        self.assertIn("/zksync-test", self.bash("ls", "/zk"))
-        self.assertIn("/zksync-test", self.bash("ls", "/"))
+        self.assertIn("/zksync-test/", self.bash("ls", "/zk"))
+        self.assertIn("/zksync-test/", self.bash("ls", "/"))
         self.assertNotIn("/zookeeper", self.bash("ls", "/"))
         env = self.with_path(ZKSYNC_ROOT=self.path)
-        self.assertEqual(self.bash("ls", "/be", env=env), ["/beta"])
-        self.assertEqual(self.bash("ls", "be", env=env), ["beta"])
+        self.assertEqual(self.bash("ls", "/be", env=env), ["/beta/"])
+        self.assertEqual(self.bash("ls", "be", env=env), ["beta/"])
         self.assertEqual(self.bash("ls", self.path + "/no/such/"), [])
 
     def test_the_znodes_of_contenders_are_no_paths(self):
@@ -82,6 +86,20 @@ class Completion(Case):
         self.outside.create(self.path + "/deep", b"")
         self.assertEqual(self.bash("status", self.path + "/"), [self.path + "/deep"])
         self.release(holder)
+
+    def test_a_lock_with_contenders_is_no_folder(self):
+        self.outside.create(self.path + "/jobs/deep", b"", makepath=True)
+        holders = [self.hold(path=self.path + "/leaf"), self.hold(path=self.path + "/jobs")]
+        self.assertEqual(self.bash("status", self.path + "/"), [self.path + "/jobs/", self.path + "/leaf"])
+        for holder in holders:
+            self.release(holder)
+
+    def test_more_folders_than_are_looked_at(self):
+        for i in range(70):
+            self.outside.create(f"{self.path}/f{i:02}/deep", b"", makepath=True)
+        found = self.bash("ls", self.path + "/")
+        self.assertEqual([path.rstrip("/") for path in found], [f"{self.path}/f{i:02}" for i in range(70)])
+        self.assertTrue(found[0].endswith("/"))
 
     def test_options_on_the_line_count(self):
         self.outside.create(self.path + "/alpha", b"", makepath=True)
@@ -195,11 +213,28 @@ class Completion(Case):
     BASH = (["bash", "--norc", "--noprofile", "-i"], "source <(zksync completion bash)")
     ZSH = (["zsh", "-f", "-i"], "autoload -Uz compinit && compinit -D -u && source <(zksync completion zsh)")
 
+    FISH = (["fish", "--no-config", "-i"], "zksync completion fish | source")
+
     def test_typed_in_bash(self):
         self.typed_in(self.BASH)
 
     def test_typed_in_zsh(self):
         self.typed_in(self.ZSH)
+
+    def test_folders_typed_in_bash(self):
+        self.folders_typed_in(self.BASH)
+
+    def test_folders_typed_in_zsh(self):
+        self.folders_typed_in(self.ZSH)
+
+    def test_folders_typed_in_fish(self):
+        self.folders_typed_in(self.FISH)
+
+    def folders_typed_in(self, shell):
+        """Behind a folder the word goes on; behind a leaf the next word begins."""
+        self.outside.create(self.path + "/jobs/deep/leaf", b"", makepath=True)
+        self.assertEqual(self.typed(*shell, f"zksync ls {self.path}/jo\tde\tle\t--json")[0],
+                         ["ls", self.path + "/jobs/deep/leaf", "--json"])
 
     def typed_in(self, shell):
         self.outside.create(self.path + "/alpha", b"", makepath=True)

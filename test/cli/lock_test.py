@@ -12,7 +12,7 @@ from harness import (Case, SERVERS, ZKSYNC, await_true, die_with_parent, events_
                      main)
 
 COMMANDS = ("lock", "hold", "held", "barrier", "double-barrier", "status", "ls", "watch", "break", "ping",
-            "serve", "config", "completion")
+            "serve", "config", "completion", "help", "version")
 
 
 class Lock(Case):
@@ -394,8 +394,8 @@ class Usage(Case):
         return result.err
 
     def test_errors_name_the_thing(self):
-        for words, named in ((["frobnicate"], '"frobnicate"'), ([], "what is to be done"),
-                             (["lock"], "missing PATH"), (["lock", "/a"], "which command"),
+        for words, named in ((["frobnicate"], '"frobnicate"'), ([], "missing command"),
+                             (["lock"], "missing PATH"), (["lock", "/a"], "missing COMMAND"),
                              (["lock", "", "true"], "empty"), (["lock", "/a", "-c"], '"-c"'),
                              (["lock", "--foo", "/a", "true"], '"--foo"'),
                              (["lock", "-Z", "/a", "true"], '"-Z"'),
@@ -427,7 +427,7 @@ class Usage(Case):
                                  (["watch", "//"], "//", 'empty component ("//")'),
                                  (["break", long], long[:100], "1101 bytes, more than 1023"),
                                  (["double-barrier", "-n", "2", "a//b", "true"], "/a//b", "empty"),
-                                 (["--root", "/r//s", "lock", "/a", "true"], "/r//s/a", "empty")):
+                                 (["--root", "/r//s", "lock", "/a", "true"], "/r//s", "empty component")):
             # Nobody listens there: a path is checked before any server is asked.
             result = self.zksync(*words, env=self.environment(ZKSYNC_SERVERS="127.0.0.1:9"))
             self.assertEqual((result.code, result.out), (64, ""), (words, result.err))
@@ -455,7 +455,11 @@ class Usage(Case):
                 self.assertTrue(any(line.startswith("usage: zksync") for line in result.lines))
 
     def test_version(self):
-        self.assertRegex(self.zksync("--version").out, r"\Azksync \d+\.\d+\.\d+\n\Z")
+        for words in (["--version"], ["-V"], ["version"], ["lock", "--version"]):
+            result = self.zksync(*words)
+            self.assertEqual((result.code, result.err), (0, ""))
+            self.assertRegex(result.out, r"\Azksync \d+\.\d+\.\d+\n\Z")
+        self.assertIn('"lock"', self.refused("version", "lock"))
 
 
 if __name__ == "__main__":
