@@ -28,8 +28,8 @@ enum { ZKS_LOCAL_IDLE_MS = 600000 };
 struct zks_local {
     char address[80]; /* "127.0.0.1:43215". */
     char secret[72];  /* The credentials of the scheme "zksync"; "" where it wants none. */
-    int64_t pid;
-    bool started; /* By this very call. */
+    int64_t pid;      /* In the server's PID namespace. */
+    bool started;     /* By this very call. */
 };
 
 /* The functions below may be called from any thread and in any process.  `log`, which may be NULL, gets a
@@ -39,9 +39,12 @@ struct zks_local {
  * idle time begins anew.  It waits at most `timeout_ms` for one that is just being started or ended, where
  * 0 looks once, and 5 seconds for its answer.  On failure *local is not touched.
  *  ZKS_ENOENT         none runs; the log says nothing.
- *  ZKS_EDISCONNECTED  one runs and does not answer; it may be another host's that shares the folder.
- *  ZKS_EACCES         the folder or the secret is another user's or open to others; nothing was read.
- *  ZKS_ESYSTEM        the folder or what is in it cannot be read, or is damaged.
+ *  ZKS_EDISCONNECTED  one runs and does not answer, or runs on another host, or in another network
+ *                     namespace (a container) of this one, that shares the folder.
+ *  ZKS_EACCES         the folder or the secret is another user's or open to others, or a folder above, from
+ *                     $HOME or $XDG_STATE_HOME on, is neither this user's nor root's; nothing was read.
+ *  ZKS_ESYSTEM        the folder or what is in it cannot be reached or read, or is damaged; or the home
+ *                     folder does not exist.
  *  ZKS_EINVAL
  * Since 0.1. */
 ZKS_EXPORT int zks_local_find(int64_t timeout_ms, zks_log_cb log, void *log_arg,
@@ -60,8 +63,12 @@ ZKS_EXPORT int zks_local_start(int64_t timeout_ms, zks_log_cb log, void *log_arg
                                struct zks_local *local);
 
 /* zks_local_pid: the process that is the server now, 0 for none.  It reads the folder, and asks the server
- * nothing.  Since 0.1. */
-ZKS_EXPORT int64_t zks_local_pid(void);
+ * nothing.
+ *  ZKS_EBUSY          one is being started or ended.
+ *  ZKS_EDISCONNECTED  its process is one of another host or PID namespace.
+ *  ZKS_EACCES, ZKS_ESYSTEM  as zks_local_find.
+ * Since 0.1. */
+ZKS_EXPORT int64_t zks_local_pid(zks_log_cb log, void *log_arg);
 
 /* zks_local_folder: the path of the folder, which need not exist.
  *  ZKS_EINVAL   it does not fit.

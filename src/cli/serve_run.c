@@ -70,7 +70,7 @@ static void log_line(enum zks_log_level level, const char *line, void *arg)
 }
 
 /* Of one that is not looked at for years no more than two files of some size are left. */
-static void open_log(struct run *r)
+static int open_log(struct run *r)
 {
     char old[CLI_PATH_SIZE];
     struct stat info;
@@ -81,6 +81,16 @@ static void open_log(struct run *r)
     }
     r->log_fd =
         open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, 0600);
+    int error = r->log_fd < 0 ? errno : 0;
+    bool regular = error == 0 && fstat(r->log_fd, &info) == 0 && S_ISREG(info.st_mode);
+    if (!regular) {
+        snprintf(r->last_error, sizeof r->last_error, "%s cannot be opened: %s", path,
+                 error != 0 ? strerror(error) : "Not a regular file");
+        close(r->log_fd);
+        r->log_fd = -1;
+        return ZKS_ESYSTEM;
+    }
+    return 0;
 }
 
 /* Each connection takes one. */
@@ -137,7 +147,7 @@ static int claim(struct run *r)
     int rc = zks_local_claim(log_line, r, &r->claim);
     if (rc == 0 && r->serve->background) {
         (void)prctl(PR_SET_NAME, CLI_LOCAL_NAME);
-        open_log(r);
+        rc = open_log(r);
     }
     return rc;
 }

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "client.h"
@@ -13,7 +14,7 @@
 #include "serve.h"
 #include "ward.h"
 
-enum { STOP_MS = 30000, ANSWER_SIZE = 4096 };
+enum { STOP_MS = 30000, AGAIN_MS = 10, ANSWER_SIZE = 4096 };
 
 static const struct {
     const char *key; /* As "mntr" has it. */
@@ -116,17 +117,51 @@ int cli_serve_status(const struct cli_settings *s, bool json)
     return json ? print_json(&local, folder, answer) : print_text(&local, folder, answer);
 }
 
-/* Also one that does not answer can be ended.  It is the same process as long as the record says so, and a
- * descriptor never comes to stand for another one. */
-int cli_serve_stop(const struct cli_settings *s)
+/* As zks_local_pid, but waits for a server that is being started or ended. */
+static int64_t find_pid(const struct cli_settings *s)
 {
-    int64_t pid = zks_local_pid();
+    const struct timespec pause = {.tv_nsec = AGAIN_MS * 1000000L};
+    uint64_t begun = zks_clock_ms();
+    int64_t pid;
+    while ((pid = zks_local_pid(log_error, NULL)) == ZKS_EBUSY &&
+           (s->connect_timeout_ms == ZKS_FOREVER ||
+            zks_clock_ms() - begun < (uint64_t)s->connect_timeout_ms)) {
+        (void)nanosleep(&pause, NULL);
+    }
+    return pid;
+}
+
+/* 0, or an exit code with the sentence that belongs to it written. */
+static int check_pid(int64_t pid)
+{
+    if (pid > 0) {
+        return 0;
+    }
     if (pid == 0) {
         cli_say("no local server runs");
         return CLI_NO;
     }
+    if (pid == ZKS_EBUSY) {
+        cli_say("a local server is being started or ended");
+    }
+    return cli_exit_of((int)pid, CLI_BUSY);
+}
+
+/* Also one that does not answer can be ended.  It is the same process as long as the record says so, and a
+ * descriptor never comes to stand for another one. */
+int cli_serve_stop(const struct cli_settings *s)
+{
+    int64_t pid = find_pid(s);
+    int code = check_pid(pid);
+    if (code != 0) {
+        return code;
+    }
     int ward = cli_ward_open((pid_t)pid);
-    if (ward < 0 || zks_local_pid() != pid) {
+    if (ward < 0 && errno != ESRCH) {
+        cli_say("serve: process %lld: %s", (long long)pid, strerror(errno));
+        return CLI_SYSTEM;
+    }
+    if (ward < 0 || zks_local_pid(NULL, NULL) != pid) {
         close(ward);
         cli_say("the local server, process %lld, has just ended", (long long)pid);
         return CLI_OK;

@@ -6,10 +6,12 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+enum { ENTRY_MAX = 4096 };
+
 /* A program that runs with rights that its caller does not have must not follow the caller's environment. */
 bool zks__home(char *buf, size_t size)
 {
-    char memory[4096];
+    char memory[ENTRY_MAX];
     struct passwd entry;
     struct passwd *found = NULL;
     const char *home = secure_getenv("HOME");
@@ -20,4 +22,17 @@ bool zks__home(char *buf, size_t size)
     }
     int len = home != NULL ? snprintf(buf, size, "%s", home) : -1;
     return len >= 0 && (size_t)len < size;
+}
+
+const char *zks__user_name(uid_t uid, char name[ZKS__USER_MAX])
+{
+    char memory[ENTRY_MAX];
+    struct passwd entry;
+    struct passwd *found = NULL;
+    if (getpwuid_r(uid, &entry, memory, sizeof memory, &found) == 0 && found != NULL) {
+        (void)snprintf(name, ZKS__USER_MAX, "%s", found->pw_name);
+    } else {
+        (void)snprintf(name, ZKS__USER_MAX, "user %llu", (unsigned long long)uid);
+    }
+    return name;
 }

@@ -12,11 +12,13 @@
 #include "api/last_error.h"
 #include "local/clock.h"
 #include "local/lockfile.h"
+#include "local/secret.h"
 #include "local/spawn.h"
 
 enum {
     ANSWER_MS = 5000, /* For a server of this machine to say that it serves. */
-    AGAIN_MS = 10
+    AGAIN_MS = 10,
+    WHERE_MAX = 256
 };
 
 /* What a claim is of. */
@@ -32,52 +34,81 @@ struct claim {
 
 /* ---- Finding it ---- */
 
+/* As the end of a sentence that begins with the server. */
+static const char *where(const struct zks__server_record *r, char text[WHERE_MAX])
+{
+    struct zks__host here;
+    zks__host_get(&here);
+    if (!zks__host_same(&here, &r->host)) {
+        (void)snprintf(text, WHERE_MAX, "on another host, %s", r->host.name);
+    } else if (!zks__host_same_net(&here, &r->host)) {
+        (void)snprintf(text, WHERE_MAX, "in another container (network namespace) of this host, %s",
+                       r->host.name);
+    } else if (!zks__host_same_pids(&here, &r->host)) {
+        (void)snprintf(text, WHERE_MAX,
+                       "at %s, in another container (PID namespace) of this host, %s", r->address,
+                       r->host.name);
+    } else {
+        (void)snprintf(text, WHERE_MAX, "at %s, process %lld", r->address, (long long)r->pid);
+    }
+    return text;
+}
+
 static int no_answer(const struct zks__place *p, const struct zks__server_record *r)
 {
-    char host[72];
-    zks__local_host(host);
-    if (strcmp(host, r->host) != 0) {
-        zks__place_say(
-            p, ZKS_LOG_ERROR,
-            "zksync: the local server of %s is on another host, %s, which shares this "
-            "folder: set XDG_STATE_HOME to a folder of this host's, or name servers with "
-            "ZKSYNC_SERVERS",
-            p->folder, r->host);
-    } else {
-        zks__place_say(p, ZKS_LOG_ERROR,
-                       "zksync: the local server at %s, process %lld, does not answer", r->address,
-                       (long long)r->pid);
-    }
+    char text[WHERE_MAX];
+    zks__place_say(p, ZKS_LOG_ERROR, "zksync: the local server of %s, %s, does not answer",
+                   p->folder, where(r, text));
     return ZKS_EDISCONNECTED;
 }
 
-/* Once: 0, an error of zks_local_find's, or ZKS_EBUSY where it is to be looked again. */
-static int look(const struct zks__place *p, int64_t until_ms, struct zks_local *local)
+/* The folder is shared, but 127.0.0.1 is not. */
+static int out_of_reach(const struct zks__place *p, const struct zks__server_record *r)
 {
-    struct zks__server_record r;
-    char host[72];
-    char answer[8];
-    char secret[ZKS__SECRET_SIZE] = "";
+    char text[WHERE_MAX];
+    zks__place_say(p, ZKS_LOG_ERROR,
+                   "zksync: the local server of %s runs %s: set XDG_STATE_HOME to a folder that is "
+                   "not shared, or name servers with ZKSYNC_SERVERS",
+                   p->folder, where(r, text));
+    return ZKS_EDISCONNECTED;
+}
+
+/* 0 and the record of the server that runs, ZKS__NONE, ZKS__UNSETTLED or an error. */
+static int read_record(const struct zks__place *p, struct zks__server_record *r)
+{
     int rc = zks__place_check(p);
-    if (rc != 0) {
-        return rc;
-    }
-    enum zks__lockfile_state state = zks__lockfile_read(p, &r);
-    if (state != ZKS__LOCKFILE_SETTLED) {
-        return state == ZKS__LOCKFILE_NONE ? ZKS_ENOENT : ZKS_EBUSY;
-    }
-    zks__local_host(host);
-    if (strcmp(host, r.host) != 0) {
-        return no_answer(p, &r);
-    }
-    rc = r.open ? 0 : zks__place_secret(p, false, secret);
-    if (rc == ZKS_ENOENT) {
+    return rc == 0 ? zks__lockfile_read(p, r) : rc;
+}
+
+static int read_secret(const struct zks__place *p, char secret[ZKS__SECRET_SIZE])
+{
+    int rc = zks__secret_read(p, secret);
+    if (rc == ZKS__NONE) {
         zks__place_say(p, ZKS_LOG_ERROR,
                        "zksync: %s/secret has gone, but the local server still wants it: end that, "
                        "with `zksync serve --stop`",
                        p->folder);
         return ZKS_ESYSTEM;
     }
+    return rc;
+}
+
+/* Once: 0, ZKS__NONE, ZKS__UNSETTLED or an error. */
+static int look(const struct zks__place *p, int64_t until_ms, struct zks_local *local)
+{
+    struct zks__server_record r;
+    struct zks__host here;
+    char answer[8];
+    char secret[ZKS__SECRET_SIZE] = "";
+    int rc = read_record(p, &r);
+    if (rc != 0) {
+        return rc;
+    }
+    zks__host_get(&here);
+    if (!zks__host_same_net(&here, &r.host)) {
+        return out_of_reach(p, &r);
+    }
+    rc = r.open ? 0 : read_secret(p, secret);
     if (rc != 0) {
         return rc;
     }
@@ -85,7 +116,7 @@ static int look(const struct zks__place *p, int64_t until_ms, struct zks_local *
     rc = zks_local_ask(r.address, "ruok", left < ANSWER_MS && left > 0 ? left : ANSWER_MS, answer,
                        sizeof answer);
     if (rc == ZKS_EDISCONNECTED || (rc == 0 && strcmp(answer, "imok") != 0)) {
-        return ZKS_EBUSY; /* It has closed its door, and ends. */
+        return ZKS__UNSETTLED; /* It has closed its door, and ends. */
     }
     if (rc != 0) {
         return no_answer(p, &r);
@@ -106,8 +137,12 @@ static void nap(void)
 static int too_long(const struct zks__place *p)
 {
     struct zks__server_record r;
-    if (zks__lockfile_read(p, &r) == ZKS__LOCKFILE_SETTLED) {
+    int rc = read_record(p, &r);
+    if (rc == 0) {
         return no_answer(p, &r);
+    }
+    if (rc < 0) {
+        return rc;
     }
     zks__place_say(p, ZKS_LOG_ERROR,
                    "zksync: a local server is being started or ended, which takes too long; see "
@@ -116,15 +151,33 @@ static int too_long(const struct zks__place *p)
     return ZKS_EDISCONNECTED;
 }
 
-int64_t zks_local_pid(void)
+static int64_t find_pid(zks_log_cb log, void *log_arg)
 {
     struct zks__place place;
     struct zks__server_record r;
-    char host[72];
-    zks__local_host(host);
-    bool known = zks__place_init(&place, NULL, NULL) == 0 && zks__place_check(&place) == 0 &&
-                 zks__lockfile_read(&place, &r) == ZKS__LOCKFILE_SETTLED;
-    return known && strcmp(host, r.host) == 0 ? r.pid : 0;
+    struct zks__host here;
+    char text[WHERE_MAX];
+    int rc = zks__place_init(&place, log, log_arg);
+    rc = rc == 0 ? read_record(&place, &r) : rc;
+    if (rc != 0) {
+        return rc == ZKS__NONE ? 0 : rc == ZKS__UNSETTLED ? ZKS_EBUSY : rc;
+    }
+    zks__host_get(&here);
+    if (!zks__host_same_pids(&here, &r.host)) {
+        zks__place_say(&place, ZKS_LOG_ERROR,
+                       "zksync: the local server of %s runs %s: its process is known there alone",
+                       place.folder, where(&r, text));
+        return ZKS_EDISCONNECTED;
+    }
+    return r.pid;
+}
+
+int64_t zks_local_pid(zks_log_cb log, void *log_arg)
+{
+    zks__error_begin();
+    int64_t pid = find_pid(log, log_arg);
+    (void)zks__error_end(pid < 0 ? (int)pid : 0);
+    return pid;
 }
 
 int zks_local_folder(char *buf, size_t size)
@@ -150,41 +203,36 @@ static int start(const struct zks__place *p, int64_t until_ms, struct zks_local 
     char secret[ZKS__SECRET_SIZE];
     char why[ZKS__WHY_MAX];
     int rc = look(p, until_ms, local);
-    if (rc != ZKS_ENOENT) {
+    if (rc != ZKS__NONE) {
         return rc;
     }
-    rc = zks__place_secret(p, false, secret); /* Better said here than in a log. */
+    rc = zks__secret_read(p, secret); /* Better said here than in a log. */
     explicit_bzero(secret, sizeof secret);
-    if (rc != 0 && rc != ZKS_ENOENT) {
+    if (rc < 0) {
         return rc;
     }
     int spawned = zks__spawn(until_ms, why);
     rc = look(p, until_ms, local);
     if (rc == 0) {
         local->started = spawned == 0;
-    } else if (rc == ZKS_ENOENT && spawned != 0) {
+    } else if (rc == ZKS__NONE && spawned != 0) {
         zks__place_say(p, ZKS_LOG_ERROR, "zksync: the local server cannot be started: %s", why);
         rc = ZKS_EDISCONNECTED;
-    } else if (rc == ZKS_ENOENT) {
-        rc = ZKS_EBUSY; /* It was there, and has gone. */
+    } else if (rc == ZKS__NONE) {
+        rc = ZKS__UNSETTLED; /* It was there, and has gone. */
     }
     return rc;
 }
 
 static int start_alone(const struct zks__place *p, int64_t until_ms, struct zks_local *local)
 {
+    int fd = -1;
     int rc = zks__place_make(p);
+    rc = rc == 0 ? zks__lockfile_start(p, &fd) : rc;
     if (rc != 0) {
-        return rc;
+        return rc == ZKS_EBUSY ? ZKS__UNSETTLED : rc;
     }
-    int fd = zks__place_open(p, "start.lock", O_RDWR | O_CREAT);
-    if (fd < 0) {
-        zks__place_say(p, ZKS_LOG_ERROR, "zksync: %s/start.lock: %s", p->folder, strerror(errno));
-        return ZKS_ESYSTEM;
-    }
-    rc = zks__lockfile_try(fd, 0) ? start(p, until_ms, local)
-         : errno == EAGAIN        ? ZKS_EBUSY
-                                  : ZKS_ESYSTEM;
+    rc = start(p, until_ms, local);
     (void)close(fd);
     return rc;
 }
@@ -195,11 +243,11 @@ static int look_until(const struct zks__place *p, bool starts, int64_t until_ms,
 {
     for (;;) {
         int rc = look(p, until_ms, local);
-        if (rc == ZKS_ENOENT && starts) {
+        if (rc == ZKS__NONE && starts) {
             rc = start_alone(p, until_ms, local);
         }
-        if (rc != ZKS_EBUSY) {
-            return rc;
+        if (rc != ZKS__UNSETTLED) {
+            return rc == ZKS__NONE ? ZKS_ENOENT : rc;
         }
         if (zks__local_now_ms() >= until_ms) {
             return too_long(p);
@@ -234,21 +282,19 @@ int zks_local_start(int64_t timeout_ms, zks_log_cb log, void *log_arg, struct zk
 
 /* ---- Being it ---- */
 
-static int claim_failed(const struct zks__place *p, int error)
+static int is_claimed(const struct zks__place *p)
 {
     struct zks__server_record r;
-    if (error != EAGAIN) {
-        zks__place_say(p, ZKS_LOG_ERROR, "zksync: %s/server.lock: %s", p->folder, strerror(error));
-        return ZKS_ESYSTEM;
-    }
-    if (zks__lockfile_read(p, &r) == ZKS__LOCKFILE_SETTLED) {
-        zks__place_say(p, ZKS_LOG_ERROR, "zksync: a local server runs already, at %s, process %lld",
-                       r.address, (long long)r.pid);
-    } else {
+    char text[WHERE_MAX];
+    int rc = zks__lockfile_read(p, &r);
+    if (rc == 0) {
+        zks__place_say(p, ZKS_LOG_ERROR, "zksync: a local server runs already, %s",
+                       where(&r, text));
+    } else if (rc > 0) {
         zks__place_say(p, ZKS_LOG_ERROR,
                        "zksync: a local server is being started or ended already");
     }
-    return ZKS_EEXIST;
+    return rc < 0 ? rc : ZKS_EEXIST;
 }
 
 static void read_port(struct claim *c)
@@ -273,16 +319,16 @@ static int fill_claim(struct claim *c)
     if (rc != 0) {
         return rc;
     }
-    c->fd = zks__lockfile_claim(&c->place);
-    if (c->fd < 0) {
-        return claim_failed(&c->place, errno);
+    rc = zks__lockfile_claim(&c->place, &c->fd);
+    if (rc != 0) {
+        return rc == ZKS_EBUSY ? is_claimed(&c->place) : rc;
     }
     read_port(c);
     (void)zks__place_file(&c->place, "data", c->folder);
     (void)zks__place_file(&c->place, "server.log", c->log);
     c->shown = (struct zks_local_claim){c->listen, c->folder, c->secret, c->log};
     /* Nobody else can make it: the claim is ours. */
-    return zks__place_secret(&c->place, true, c->secret);
+    return zks__secret_make(&c->place, c->secret);
 }
 
 int zks_local_claim(zks_log_cb log, void *log_arg, struct zks_local_claim **claim)
@@ -309,15 +355,12 @@ int zks_local_publish(struct zks_local_claim *claim, const char *address, bool o
     struct claim *c = (struct claim *)(void *)claim;
     struct zks__server_record r = {.pid = getpid(), .open = open};
     const char *port = strrchr(address, ':');
-    zks__local_host(r.host);
+    zks__host_get(&r.host);
     (void)snprintf(r.address, sizeof r.address, "%s", address);
-    if (port == NULL || zks__place_write(&c->place, "port", port + 1) != 0 ||
-        zks__lockfile_publish(c->fd, &r) != 0) {
-        zks__place_say(&c->place, ZKS_LOG_ERROR, "zksync: %s/server.lock cannot be written: %s",
-                       c->place.folder, strerror(errno));
+    if (port == NULL || zks__place_write(&c->place, "port", port + 1) != 0) {
         return ZKS_ESYSTEM;
     }
-    return 0;
+    return zks__lockfile_publish(&c->place, c->fd, &r);
 }
 
 void zks_local_release(struct zks_local_claim *claim)

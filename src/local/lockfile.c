@@ -9,9 +9,11 @@
 
 enum { CLAIM, WRITTEN, TEXT_MAX = 512 };
 
-static const char file_name[] = "server.lock";
+static const char server_lock[] = "server.lock";
+static const char start_lock[] = "start.lock";
 
-bool zks__lockfile_try(int fd, int byte)
+/* False with errno set: EAGAIN where another open file has the lock. */
+static bool lock(int fd, int byte)
 {
     struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET, .l_start = byte, .l_len = 1};
     if (fcntl(fd, F_OFD_SETLK, &lock) == 0) {
@@ -21,73 +23,97 @@ bool zks__lockfile_try(int fd, int byte)
     return false;
 }
 
-static bool is_locked(int fd, int byte)
+/* 1 or 0, or -1 with errno set. */
+static int is_locked(int fd, int byte)
 {
     struct flock lock = {.l_type = F_RDLCK, .l_whence = SEEK_SET, .l_start = byte, .l_len = 1};
-    return fcntl(fd, F_OFD_GETLK, &lock) == 0 && lock.l_type != F_UNLCK;
+    return fcntl(fd, F_OFD_GETLK, &lock) != 0 ? -1 : lock.l_type != F_UNLCK;
 }
 
-void zks__local_host(char host[72])
-{
-    char name[72] = "";
-    (void)gethostname(name, sizeof name - 1);
-    (void)snprintf(host, 72, "%.70s", name[0] != '\0' ? name : "-");
-}
-
-static bool parse(int fd, struct zks__server_record *record)
+/* 1 or 0, or -1 with errno set. */
+static int parse(int fd, struct zks__server_record *record)
 {
     char text[TEXT_MAX];
     char mode[8];
-    long long pid;
+    long long pid = 0;
+    struct zks__host *h = &record->host;
     ssize_t len = pread(fd, text, sizeof text - 1, 0);
-    text[len > 0 ? len : 0] = '\0';
-    if (sscanf(text, "address %79s\npid %lld\nhost %71s\naccess %7s\n", record->address, &pid,
-               record->host, mode) != 4 ||
-        pid <= 0) {
-        return false;
-    }
-    record->pid = pid;
-    record->open = strcmp(mode, "open") == 0;
-    return true;
-}
-
-enum zks__lockfile_state zks__lockfile_read(const struct zks__place *p,
-                                            struct zks__server_record *record)
-{
-    enum zks__lockfile_state state = ZKS__LOCKFILE_NONE;
-    int fd = zks__place_open(p, file_name, O_RDONLY);
-    if (fd < 0) {
-        return state;
-    }
-    if (is_locked(fd, WRITTEN) && parse(fd, record)) {
-        state = ZKS__LOCKFILE_SETTLED;
-    } else if (is_locked(fd, CLAIM)) {
-        state = ZKS__LOCKFILE_UNSETTLED;
-    }
-    (void)close(fd);
-    return state;
-}
-
-int zks__lockfile_claim(const struct zks__place *p)
-{
-    int fd = zks__place_open(p, file_name, O_RDWR | O_CREAT);
-    if (fd >= 0 && !zks__lockfile_try(fd, CLAIM)) {
-        int error = errno;
-        (void)close(fd);
-        errno = error;
+    if (len < 0) {
         return -1;
     }
-    return fd;
+    text[len] = '\0';
+    int found = sscanf(text,
+                       "address %79s\npid %lld\nhost %71s\nboot %39s\nnet %39s\npids %39s\n"
+                       "access %7s\n",
+                       record->address, &pid, h->name, h->boot, h->net, h->pids, mode);
+    record->pid = pid;
+    record->open = found == 7 && strcmp(mode, "open") == 0;
+    return found == 7 && pid > 0;
 }
 
-int zks__lockfile_publish(int claim, const struct zks__server_record *record)
+/* What is not known is never an answer: a lock that cannot be tested is not free. */
+static int read_record(int fd, struct zks__server_record *record)
+{
+    int written = is_locked(fd, WRITTEN);
+    int parsed = written > 0 ? parse(fd, record) : written;
+    if (parsed != 0) {
+        return parsed > 0 ? 0 : ZKS_ESYSTEM;
+    }
+    int claimed = is_locked(fd, CLAIM);
+    return claimed < 0 ? ZKS_ESYSTEM : claimed > 0 ? ZKS__UNSETTLED : ZKS__NONE;
+}
+
+int zks__lockfile_read(const struct zks__place *p, struct zks__server_record *record)
+{
+    int fd = zks__place_open(p, server_lock, O_RDONLY);
+    if (fd < 0) {
+        return errno == ENOENT ? ZKS__NONE : zks__place_fails(p, server_lock, "cannot be read");
+    }
+    int rc = read_record(fd, record);
+    if (rc == ZKS_ESYSTEM) {
+        (void)zks__place_fails(p, server_lock, "cannot be read");
+    }
+    (void)close(fd);
+    return rc;
+}
+
+static int claim_file(const struct zks__place *p, const char *name, int *claim)
+{
+    int fd = zks__place_open(p, name, O_RDWR | O_CREAT);
+    if (fd < 0) {
+        return zks__place_fails(p, name, "cannot be opened");
+    }
+    if (!lock(fd, CLAIM)) {
+        int rc = errno == EAGAIN ? ZKS_EBUSY : zks__place_fails(p, name, "cannot be locked");
+        (void)close(fd);
+        return rc;
+    }
+    *claim = fd;
+    return 0;
+}
+
+int zks__lockfile_claim(const struct zks__place *p, int *claim)
+{
+    return claim_file(p, server_lock, claim);
+}
+
+int zks__lockfile_start(const struct zks__place *p, int *claim)
+{
+    return claim_file(p, start_lock, claim);
+}
+
+int zks__lockfile_publish(const struct zks__place *p, int claim,
+                          const struct zks__server_record *record)
 {
     char text[TEXT_MAX];
-    int len =
-        snprintf(text, sizeof text, "address %s\npid %lld\nhost %s\naccess %s\n", record->address,
-                 (long long)record->pid, record->host, record->open ? "open" : "secret");
+    const struct zks__host *h = &record->host;
+    int len = snprintf(text, sizeof text,
+                       "address %s\npid %lld\nhost %s\nboot %s\nnet %s\npids %s\naccess %s\n",
+                       record->address, (long long)record->pid, h->name, h->boot, h->net, h->pids,
+                       record->open ? "open" : "secret");
+    errno = ENOSPC; /* Of a write that is cut off. */
     return len > 0 && (size_t)len < sizeof text && ftruncate(claim, 0) == 0 &&
-                   pwrite(claim, text, (size_t)len, 0) == len && zks__lockfile_try(claim, WRITTEN)
+                   pwrite(claim, text, (size_t)len, 0) == len && lock(claim, WRITTEN)
                ? 0
-               : -1;
+               : zks__place_fails(p, server_lock, "cannot be written");
 }

@@ -8,34 +8,32 @@
 #ifndef ZKS_LOCAL_LOCKFILE_H
 #define ZKS_LOCAL_LOCKFILE_H
 
+#include "local/host.h"
 #include "local/place.h"
 
 struct zks__server_record {
     char address[80];
-    char host[72];
-    int64_t pid;
-    bool open; /* It wants no secret. */
+    struct zks__host host;
+    int64_t pid; /* In the server's PID namespace. */
+    bool open;   /* It wants no secret. */
 };
 
-enum zks__lockfile_state {
-    ZKS__LOCKFILE_NONE,      /* There is no server. */
-    ZKS__LOCKFILE_UNSETTLED, /* There is one that is being started, or ended. */
-    ZKS__LOCKFILE_SETTLED    /* *record is the server's. */
-};
+/* zks__lockfile_read: 0 and the record of the server that runs, or
+ *  ZKS__NONE       none runs.
+ *  ZKS__UNSETTLED  one is being started or ended.
+ *  ZKS_ESYSTEM     the file cannot be read; the log says why. */
+int zks__lockfile_read(const struct zks__place *p, struct zks__server_record *record);
 
-enum zks__lockfile_state zks__lockfile_read(const struct zks__place *p,
-                                            struct zks__server_record *record);
+/* zks__lockfile_claim: 0 and the descriptor that has the claim.
+ *  ZKS_EBUSY    another process has it; nothing is logged.
+ *  ZKS_ESYSTEM */
+int zks__lockfile_claim(const struct zks__place *p, int *claim);
 
-/* zks__lockfile_claim: the descriptor that has the claim, or -1: errno is EAGAIN where another has it. */
-int zks__lockfile_claim(const struct zks__place *p);
+/* zks__lockfile_publish: 0 or ZKS_ESYSTEM. */
+int zks__lockfile_publish(const struct zks__place *p, int claim,
+                          const struct zks__server_record *record);
 
-/* zks__lockfile_publish: 0, or -1 with errno set. */
-int zks__lockfile_publish(int claim, const struct zks__server_record *record);
-
-/* zks__local_host: what this host is called in a record. */
-void zks__local_host(char host[72]);
-
-/* zks__lockfile_try: locks a byte of an open file; false where another has it, or errno is not EAGAIN. */
-bool zks__lockfile_try(int fd, int byte);
+/* zks__lockfile_start: as zks__lockfile_claim, of the claim to start a server. */
+int zks__lockfile_start(const struct zks__place *p, int *claim);
 
 #endif

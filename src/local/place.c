@@ -7,7 +7,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/random.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -29,56 +28,133 @@ void zks__place_say(const struct zks__place *p, enum zks_log_level level, const 
     }
 }
 
-static int fail(const struct zks__place *p, const char *what, const char *path)
-{
-    int error = errno;
-    zks__place_say(p, ZKS_LOG_ERROR, "zksync: %s %s: %s", path, what, strerror(error));
-    return ZKS_ESYSTEM;
-}
-
 /* The same folder for all of a user's programs: not the run-time folder, which is there for a login
  * alone, so that a job of cron would start a second server on the same data. */
 int zks__place_init(struct zks__place *p, zks_log_cb log, void *log_arg)
 {
     char home[ZKS__PLACE_MAX];
     const char *state = secure_getenv("XDG_STATE_HOME");
-    int len;
     p->log = log;
     p->log_arg = log_arg;
-    if (state != NULL && state[0] == '/') {
-        len = snprintf(p->folder, sizeof p->folder, "%s/zksync", state);
-    } else {
-        if (!zks__home(home, sizeof home)) {
-            zks__place_say(
-                p, ZKS_LOG_ERROR,
-                "zksync: there is no folder for a local server: neither XDG_STATE_HOME nor "
-                "HOME is set; set one, or name servers with ZKSYNC_SERVERS");
-            return ZKS_ESYSTEM;
-        }
-        len = snprintf(p->folder, sizeof p->folder, "%s/.local/state/zksync", home);
+    p->in_home = state == NULL || state[0] != '/';
+    if (p->in_home && !zks__home(home, sizeof home)) {
+        zks__place_say(p, ZKS_LOG_ERROR,
+                       "zksync: no folder for the local server: neither XDG_STATE_HOME nor HOME is "
+                       "an absolute path, and the user has no home: set one, or name servers with "
+                       "ZKSYNC_SERVERS");
+        return ZKS_ESYSTEM;
     }
+    const char *base = p->in_home ? home : state;
+    p->base = strlen(base);
+    while (p->base > 0 && base[p->base - 1] == '/') {
+        p->base--;
+    }
+    int len = snprintf(p->folder, sizeof p->folder, "%.*s%s/zksync", (int)p->base, base,
+                       p->in_home ? "/.local/state" : "");
     if (len < 0 || (size_t)len >= sizeof p->folder) {
-        zks__place_say(p, ZKS_LOG_ERROR, "zksync: the folder for a local server is too long");
+        zks__place_say(p, ZKS_LOG_ERROR,
+                       "zksync: %.64s...: the path of the local server's folder: %s", base,
+                       strerror(ENAMETOOLONG));
         return ZKS_ESYSTEM;
     }
     return 0;
 }
 
-const char *zks__place_file(const struct zks__place *p, const char *name, zks__place_path path)
+/* ---- The folder, and those that it is in ---- */
+
+/* Cuts a path to the part that exists.  0 where all that it lacks can be created, or an errno.  A symbolic
+ * link to nothing exists: nothing can be created in its place. */
+static int find_nearest(char path[ZKS__PLACE_MAX], struct stat *info)
 {
-    (void)snprintf(path, sizeof(zks__place_path), "%s/%s", p->folder, name);
-    return path;
+    int error = 0;
+    while (lstat(path, info) != 0 && path[1] != '\0') {
+        char *slash = strrchr(path, '/');
+        error = errno;
+        slash[slash == path ? 1 : 0] = '\0';
+    }
+    if (S_ISLNK(info->st_mode) && stat(path, info) != 0) {
+        return errno;
+    }
+    return !S_ISDIR(info->st_mode) ? ENOTDIR : error == ENOENT ? 0 : error;
+}
+
+static int check_owner(const struct zks__place *p, const char *path, const struct stat *info)
+{
+    char owner[ZKS__USER_MAX];
+    char user[ZKS__USER_MAX];
+    if (info->st_uid == geteuid() || info->st_uid == 0) {
+        return 0;
+    }
+    zks__place_say(p, ZKS_LOG_ERROR,
+                   "zksync: %s: owned by %s, but this process runs as %s: set HOME and "
+                   "XDG_STATE_HOME to folders of %s (sudo -H), or name servers with ZKSYNC_SERVERS",
+                   path, zks__user_name(info->st_uid, owner), zks__user_name(geteuid(), user),
+                   user);
+    return ZKS_EACCES;
+}
+
+/* The folders above are the user's or root's: root would shut a user out of what it creates in the home
+ * of that user, and whoever owns a folder can put another one in the place of those in it. */
+static int check_above(const struct zks__place *p)
+{
+    char path[ZKS__PLACE_MAX];
+    struct stat info;
+    int rc = 0;
+    (void)snprintf(path, sizeof path, "%s", p->folder);
+    for (char *at = path + p->base; rc == 0 && at != NULL; at = strchr(at + 1, '/')) {
+        *at = '\0';
+        const char *above = at == path ? "/" : path;
+        if (stat(above, &info) != 0) {
+            return 0; /* The folder cannot be looked at either. */
+        }
+        rc = check_owner(p, above, &info);
+        *at = '/';
+    }
+    return rc;
+}
+
+/* ZKS__NONE, or why it cannot be said that the folder does not exist. */
+static int check_missing(const struct zks__place *p)
+{
+    char path[ZKS__PLACE_MAX];
+    struct stat info;
+    (void)snprintf(path, sizeof path, "%s", p->folder);
+    int error = find_nearest(path, &info);
+    if (error == 0 && p->in_home && strlen(path) < p->base) {
+        zks__place_say(p, ZKS_LOG_ERROR,
+                       "zksync: %.*s: the home folder does not exist: %s: set HOME or "
+                       "XDG_STATE_HOME, or name servers with ZKSYNC_SERVERS",
+                       (int)p->base, p->folder, strerror(ENOENT));
+        return ZKS_ESYSTEM;
+    }
+    if (error != 0) {
+        bool culprit = error == ENOENT || error == ELOOP || error == ENOTDIR || error == EACCES;
+        zks__place_say(p, ZKS_LOG_ERROR, "zksync: %s: %s: %s", culprit ? path : p->folder,
+                       error == ENOENT ? "dangling symbolic link"
+                                       : "the local server's folder cannot be reached",
+                       strerror(error));
+        return ZKS_ESYSTEM;
+    }
+    int rc = check_owner(p, path, &info);
+    return rc == 0 ? ZKS__NONE : rc;
 }
 
 /* What others can write to can lead a client to a server of theirs. */
 int zks__place_check(const struct zks__place *p)
 {
     struct stat info;
-    if (stat(p->folder, &info) != 0) {
-        return errno == ENOENT ? ZKS_ENOENT : fail(p, "cannot be looked at", p->folder);
+    char owner[ZKS__USER_MAX];
+    char user[ZKS__USER_MAX];
+    int rc = check_above(p);
+    if (rc != 0) {
+        return rc;
     }
-    if (!S_ISDIR(info.st_mode) || info.st_uid != geteuid()) {
-        zks__place_say(p, ZKS_LOG_ERROR, "zksync: %s is not a folder of this user's", p->folder);
+    if (stat(p->folder, &info) != 0 || !S_ISDIR(info.st_mode)) {
+        return check_missing(p);
+    }
+    if (info.st_uid != geteuid()) {
+        zks__place_say(p, ZKS_LOG_ERROR, "zksync: %s: owned by %s, not by %s", p->folder,
+                       zks__user_name(info.st_uid, owner), zks__user_name(geteuid(), user));
         return ZKS_EACCES;
     }
     if ((info.st_mode & 022) != 0) {
@@ -89,23 +165,59 @@ int zks__place_check(const struct zks__place *p)
     return 0;
 }
 
+static int cannot_make(const struct zks__place *p, int error)
+{
+    char path[ZKS__PLACE_MAX];
+    char owner[ZKS__USER_MAX];
+    struct stat info;
+    (void)snprintf(path, sizeof path, "%s", p->folder);
+    (void)find_nearest(path, &info);
+    zks__place_say(p, ZKS_LOG_ERROR,
+                   "zksync: %s, owned by %s: the local server's folder cannot be created there: %s",
+                   path, zks__user_name(info.st_uid, owner), strerror(error));
+    return ZKS_ESYSTEM;
+}
+
 int zks__place_make(const struct zks__place *p)
 {
     char path[ZKS__PLACE_MAX];
+    struct stat info;
     int rc = zks__place_check(p);
-    if (rc != ZKS_ENOENT) {
+    if (rc != ZKS__NONE) {
         return rc;
     }
     (void)snprintf(path, sizeof path, "%s", p->folder);
     for (char *at = strchr(path + 1, '/'); at != NULL; at = strchr(at + 1, '/')) {
         *at = '\0';
-        (void)mkdir(path, 0700); /* Where that fails the last one does too. */
+        int error = mkdir(path, 0700) != 0 ? errno : 0;
+        if (error != 0 && stat(path, &info) != 0) {
+            return cannot_make(p, error);
+        }
         *at = '/';
     }
     if (mkdir(path, 0700) != 0 && errno != EEXIST) {
-        return fail(p, "cannot be made", path);
+        return cannot_make(p, errno);
     }
-    return zks__place_check(p);
+    rc = zks__place_check(p);
+    return rc == ZKS__NONE ? cannot_make(p, ENOENT) : rc; /* It has been removed meanwhile. */
+}
+
+/* ---- Files in it ---- */
+
+const char *zks__place_file(const struct zks__place *p, const char *name, zks__place_path path)
+{
+    (void)snprintf(path, sizeof(zks__place_path), "%s/%s", p->folder, name);
+    return path;
+}
+
+int zks__place_fails(const struct zks__place *p, const char *name, const char *what)
+{
+    int error = errno;
+    zks__place_path path;
+    zks__place_say(p, ZKS_LOG_ERROR, "zksync: %s %s: %s", zks__place_file(p, name, path), what,
+                   error != 0 ? strerror(error) : "Not a regular file");
+    errno = error;
+    return ZKS_ESYSTEM;
 }
 
 int zks__place_open(const struct zks__place *p, const char *name, int flags)
@@ -115,8 +227,8 @@ int zks__place_open(const struct zks__place *p, const char *name, int flags)
     int fd = open(zks__place_file(p, name, path),
                   flags | O_CLOEXEC | O_NOFOLLOW | O_NOCTTY | O_NONBLOCK, 0600);
     if (fd >= 0 && (fstat(fd, &info) != 0 || !S_ISREG(info.st_mode))) {
-        (void)close(fd); /* Somebody has put a pipe there, say. */
-        errno = EINVAL;
+        (void)close(fd);
+        errno = 0;
         return -1;
     }
     if (fd >= 0 && fd <= STDERR_FILENO) {
@@ -137,78 +249,16 @@ int zks__place_write(const struct zks__place *p, const char *name, const char *t
     (void)snprintf(new, sizeof new, "%s/new-XXXXXX", p->folder);
     int fd = mkostemp(new, O_CLOEXEC);
     if (fd < 0) {
-        return fail(p, "cannot be written", new);
+        return zks__place_fails(p, name, "cannot be written");
     }
     /* On disk before it has its name: half a secret would be one that nobody can mend. */
+    errno = ENOSPC; /* Of a write that is cut off. */
     bool ok = write(fd, text, len) == (ssize_t)len && fsync(fd) == 0;
     ok = close(fd) == 0 && ok;
     if (!ok || rename(new, zks__place_file(p, name, path)) != 0) {
-        int rc = fail(p, "cannot be written", new);
+        int rc = zks__place_fails(p, name, "cannot be written");
         (void)unlink(new);
         return rc;
     }
-    return 0;
-}
-
-static int make_secret(const struct zks__place *p, char secret[ZKS__SECRET_SIZE])
-{
-    unsigned char bytes[ZKS__SECRET_BYTES];
-    if (getrandom(bytes, sizeof bytes, 0) != (ssize_t)sizeof bytes) {
-        return fail(p, "cannot be made", "a secret");
-    }
-    for (size_t i = 0; i < sizeof bytes; i++) {
-        (void)snprintf(secret + 2 * i, 3, "%02x", bytes[i]);
-    }
-    explicit_bzero(bytes, sizeof bytes);
-    return zks__place_write(p, "secret", secret);
-}
-
-static int trust_secret(const struct zks__place *p, int fd, const char *path)
-{
-    struct stat info;
-    if (fstat(fd, &info) != 0) {
-        return fail(p, "cannot be looked at", path);
-    }
-    if (!S_ISREG(info.st_mode) || info.st_uid != geteuid()) {
-        zks__place_say(p, ZKS_LOG_ERROR, "zksync: %s is not a file of this user's", path);
-        return ZKS_EACCES;
-    }
-    if ((info.st_mode & 077) != 0) {
-        zks__place_say(p, ZKS_LOG_ERROR,
-                       "zksync: the local server's secret can be read or written by others; remove "
-                       "it, so that a new one is made, or chmod 600 %s",
-                       path);
-        return ZKS_EACCES;
-    }
-    return 0;
-}
-
-int zks__place_secret(const struct zks__place *p, bool make, char secret[ZKS__SECRET_SIZE])
-{
-    char text[ZKS__SECRET_SIZE + 1];
-    zks__place_path path;
-    zks__place_file(p, "secret", path);
-    int fd = zks__place_open(p, "secret", O_RDONLY);
-    if (fd < 0 && errno == ENOENT) {
-        return make ? make_secret(p, secret) : ZKS_ENOENT;
-    }
-    if (fd < 0) {
-        return fail(p, "cannot be read", path);
-    }
-    int rc = trust_secret(p, fd, path);
-    ssize_t len = rc == 0 ? read(fd, text, sizeof text) : -1;
-    (void)close(fd);
-    if (rc != 0) {
-        return rc;
-    }
-    bool whole = len >= ZKS__SECRET_SIZE - 1;
-    text[whole ? ZKS__SECRET_SIZE - 1 : 0] = '\0';
-    if (!whole || strspn(text, "0123456789abcdef") != ZKS__SECRET_SIZE - 1) {
-        zks__place_say(p, ZKS_LOG_ERROR,
-                       "zksync: %s is damaged: remove it, so that a new one is made", path);
-        return ZKS_ESYSTEM;
-    }
-    memcpy(secret, text, ZKS__SECRET_SIZE);
-    explicit_bzero(text, sizeof text);
     return 0;
 }

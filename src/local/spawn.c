@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/auxv.h>
 #include <sys/pidfd.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -116,6 +117,14 @@ static bool make_pipe(int ends[2])
     return false;
 }
 
+/* A program that runs with rights that its caller does not have passes nothing of the caller's environment
+ * on: the new process may not know that it has them, and would look for the folder elsewhere. */
+static char **environment(void)
+{
+    static char *none[] = {NULL};
+    return getauxval(AT_SECURE) != 0 ? none : environ;
+}
+
 /* With all signals as they are by default, and what it says into the pipe: its own errors, and those of
  * the system if it cannot even be loaded.  It lets go of all else itself. */
 static int run(const char *path, int output, pid_t *pid)
@@ -140,7 +149,7 @@ static int run(const char *path, int output, pid_t *pid)
     (void)posix_spawnattr_setsigmask(&attributes, &none);
     (void)posix_spawnattr_setsigdefault(&attributes, &all);
     (void)posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF);
-    rc = rc != 0 ? rc : posix_spawn(pid, path, &files, &attributes, argv, environ);
+    rc = rc != 0 ? rc : posix_spawn(pid, path, &files, &attributes, argv, environment());
     (void)posix_spawnattr_destroy(&attributes);
     (void)posix_spawn_file_actions_destroy(&files);
     return rc;
@@ -198,20 +207,21 @@ static void tidy(char why[ZKS__WHY_MAX])
     }
 }
 
-/* By a descriptor where there can be one: the program that calls may have reaped the process itself, and
- * the number may be another's by now. */
-static void end_child(pid_t pid, bool ready)
+/* Whether the server has started is known by now, from what it wrote: the exit code may be lost, where the
+ * program ignores SIGCHLD or reaps each child itself.  For the same reason the process is named by a
+ * descriptor: its number may be another one's by now. */
+static void end_child(pid_t pid, int pidfd, bool ready)
 {
     siginfo_t info;
-    int fd = pidfd_open(pid, 0);
-    if (!ready && fd >= 0) {
-        (void)pidfd_send_signal(fd, SIGKILL, NULL, 0); /* It has ended, or takes too long. */
+    if (!ready && pidfd >= 0) {
+        (void)pidfd_send_signal(pidfd, SIGKILL, NULL, 0); /* It has ended, or takes too long. */
     }
-    idtype_t kind = fd >= 0 ? P_PIDFD : P_PID;
-    while (waitid(kind, fd >= 0 ? (id_t)fd : (id_t)pid, &info, WEXITED) < 0 && errno == EINTR) {
+    int flags = WEXITED | (ready || pidfd >= 0 ? 0 : WNOHANG);
+    idtype_t kind = pidfd >= 0 ? P_PIDFD : P_PID;
+    while (waitid(kind, pidfd >= 0 ? (id_t)pidfd : (id_t)pid, &info, flags) < 0 && errno == EINTR) {
     }
-    if (fd >= 0) {
-        (void)close(fd);
+    if (pidfd >= 0) {
+        (void)close(pidfd);
     }
 }
 
@@ -234,9 +244,13 @@ int zks__spawn(int64_t until_ms, char why[ZKS__WHY_MAX])
         (void)snprintf(why, ZKS__WHY_MAX, "%.500s: %s", path, strerror(error));
         return ZKS_EDISCONNECTED;
     }
+    int pidfd = pidfd_open(pid, 0);
+    bool reaped = pidfd < 0 && errno == ESRCH;
     bool ready = listen_to(ends[0], until_ms, why);
     (void)close(ends[0]);
-    end_child(pid, ready);
+    if (!reaped) {
+        end_child(pid, pidfd, ready);
+    }
     if (!ready) {
         tidy(why);
     }

@@ -1,13 +1,19 @@
 """A user's folder for the local server, of a test's own."""
 
 import contextlib
+import fcntl
 import os
 import shutil
 import signal
 import stat
+import struct
+import subprocess
 import tempfile
 
-from harness import Case, descendants, stat_of
+from harness import BUILD, Case, Result, descendants, stat_of
+
+CALLS = os.path.join(BUILD, "test", "cli", "local_calls")
+F_OFD_SETLK = 37
 
 
 def command_line(pid):
@@ -20,6 +26,29 @@ def servers_below(pid):
     """The processes below one that serve, without those that wait for such to be ready."""
     return [p for p in descendants(pid) if command_line(p)[1:2] == [b"serve"]
             and not [c for c in descendants(p) if command_line(c)[1:2] == [b"serve"]]]
+
+
+def unshare(*kinds):
+    """What runs a command in new namespaces, as root of a user namespace where we are not root."""
+    user = [] if os.geteuid() == 0 else ["--user", "--map-root-user"]
+    return ["unshare", *user, *(f"--{kind}" for kind in kinds)]
+
+
+def cannot_unshare(*kinds):
+    """Why there can be no new namespaces, or None."""
+    tried = subprocess.run([*unshare(*kinds), "true"], capture_output=True, text=True, check=False)
+    return tried.stderr.strip() if tried.returncode != 0 else None
+
+
+def record_text(**changed):
+    """What a server in this process would write into server.lock."""
+    with open("/proc/sys/kernel/random/boot_id", encoding="ascii") as file:
+        boot = file.read().strip()
+    record = {"address": "127.0.0.1:9", "pid": os.getpid(), "host": os.uname().nodename, "boot": boot,
+              "net": os.readlink("/proc/self/ns/net"), "pids": os.readlink("/proc/self/ns/pid"),
+              "access": "open"}
+    record.update(changed)
+    return "".join(f"{key} {value}\n" for key, value in record.items())
 
 
 class Local(Case):
@@ -49,12 +78,27 @@ class Local(Case):
     def use(self, *words, **variables):
         return self.zksync(*words, env=self.local(**variables))
 
+    def calls(self, *words, **variables):
+        """What the library's functions return: name of the error, and the sentence or the result."""
+        result = Result(self.spawn([CALLS, *words], env=self.local(**variables)))
+        self.assertEqual((result.code, result.err), (0, ""))
+        return [tuple(line.split(": ", 2)[1:]) for line in result.lines]
+
     def file(self, name):
         return os.path.join(self.state, name)
 
     def record(self):
         with open(self.file("server.lock"), encoding="ascii") as file:
             return dict(line.split(" ", 1) for line in file.read().splitlines())
+
+    def lock_record(self, *numbers, text=""):
+        """Makes this process hold the locks of a server, and the record say this."""
+        os.makedirs(self.state, mode=0o700)
+        fd = os.open(self.file("server.lock"), os.O_RDWR | os.O_CREAT, 0o600)
+        self.addCleanup(os.close, fd)
+        os.write(fd, text.encode())
+        for number in numbers:
+            fcntl.fcntl(fd, F_OFD_SETLK, struct.pack("hhqqi4x", fcntl.F_WRLCK, os.SEEK_SET, number, 1, 0))
 
     def server(self):
         return int(self.record()["pid"])
