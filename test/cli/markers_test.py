@@ -12,7 +12,7 @@ import unittest
 
 from harness import Case, Proxy, SERVERS, ZKSYNC, await_true, descendants, main
 from local import Local
-from manpage import example
+from manpage import example, examples
 
 # A shell, and the name by which it is called: as sh it behaves as POSIX wants.
 SHELLS = [(shell, name) for shell, name in (("dash", "sh"), ("bash", "bash"), ("bash", "sh"), ("zsh", "zsh"), ("zsh", "sh"))
@@ -56,6 +56,7 @@ class Markers(Case):
 
     def script(self, name, text):
         path = os.path.join(self.folder, name)
+        os.makedirs(os.path.dirname(path), exist_ok=True)
         with open(path, "w", encoding="utf-8") as file:
             file.write(text)
         os.chmod(path, 0o755)
@@ -64,6 +65,7 @@ class Markers(Case):
     def settings(self, **variables):
         """An environment in which the recipes' paths are below the test's own."""
         variables.setdefault("PATH", self.tools + ":" + os.environ["PATH"])
+        variables.setdefault("HOME", self.folder)  # fish writes there.
         return self.environment(ZKSYNC_ROOT=self.path, **variables)
 
     def without_zksync(self):
@@ -76,7 +78,7 @@ class Markers(Case):
         self.assertNotEqual(os.listdir(broken), [])
         clean = os.path.join(self.folder, "clean")
         os.makedirs(clean, exist_ok=True)
-        for tool in ("sh", "cat"):
+        for tool in ("sh", "cat", "grep", "mktemp"):
             if not os.path.lexists(os.path.join(clean, tool)):
                 os.symlink(shutil.which(tool), os.path.join(clean, tool))
         yield "missing", self.settings(PATH=clean)
@@ -519,6 +521,61 @@ class PartOfAScript(Markers):
             self.assertEqual((run.wait(), run.err), (0, ""), shell)
             self.assertIn("held 0\n", run.out)
             self.await_contenders(0, self.path + "/deploy/prod")
+
+
+class OtherRecipes(Markers):
+    """All other examples that a shell or cron runs: without zksync nothing runs, and stale markers do no harm."""
+
+    RUN = {"make": "/jobs/thumbnails", "backup": "/jobs/nightly", "deploy.sh": "/deploy/prod", "rank": "/mpi/run1",
+           "job": "/jobs/x"}
+
+    def setUp(self):
+        super().setUp()
+        self.ran = os.path.join(self.folder, "ran")
+        for name in self.RUN:
+            text = f'#!/bin/sh\necho "$ZKSYNC_PATH {name}" >>"{self.ran}"\n'
+            self.script(name, text)
+            self.script("tools/" + name, text)
+        self.script("tools/ssh", '#!/bin/sh\nshift\nexec "$@"\n')
+
+    @staticmethod
+    def recipes():
+        for introduction, text in examples("zksync.1"):
+            other = not introduction.startswith(("A script that locks itself", "A part of", "The same in fish"))
+            if "zksync" in text and other and not text.startswith("[Service]"):
+                cron = re.search(r"^(?:[0-9*]+ ){5} *(.*)", text, re.MULTILINE)
+                yield cron[1] if cron else text
+
+    def run_recipe(self, text, env):
+        """Runs a recipe by sh; the names of what ran, with the path of the lock under which each did."""
+        env = {**env, "PATH": f"{self.folder}/tools:{env['PATH']}", "TMPDIR": self.folder}
+        run = self.spawn(["sh", "-c", text], env=env, cwd=self.folder)
+        run.wait()
+        if not os.path.exists(self.ran):
+            return set()
+        with open(self.ran, encoding="ascii") as file:
+            ran = {tuple(line.split()) for line in file}
+        os.unlink(self.ran)
+        return ran
+
+    def test_without_zksync(self):
+        for what, env in self.without_zksync():
+            for text in self.recipes():
+                self.assertEqual(self.run_recipe(text, env), set(), (what, text))
+
+    def test_with_no_servers_named(self):
+        env = self.settings()
+        env.pop("ZKSYNC_SERVERS")
+        for text in self.recipes():
+            self.assertEqual(self.run_recipe(text, env), set(), text)
+
+    def test_in_the_environment_of_locks_that_were_released(self):
+        env = self.settings()
+        for path in self.RUN.values():
+            env = self.environment_of(path, env=env)
+        self.assertEqual(len(env["ZKSYNC_HELD"].split(" ")), len(self.RUN))
+        ran = set().union(*(self.run_recipe(text, env) for text in self.recipes()))
+        self.assertEqual(ran, {(path, name) for name, path in self.RUN.items()})
 
 
 if __name__ == "__main__":
