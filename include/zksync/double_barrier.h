@@ -17,7 +17,8 @@ enum { ZKS_DOUBLE_BARRIER_N_MAX = 4096, ZKS_DOUBLE_BARRIER_ID_MAX = 120 };
 
 /* zks_double_barrier_new: makes a handle for the participant `id` of the barrier at `path`, without
  * asking a server.  The path and its parents are created when needed; the last one out deletes the
- * path, where nobody waits there and it carries no data.  `id` is any text without '/'; NULL makes one of host, process and a number.
+ * path, where nobody waits there and it carries no data.  `id` is any text without '/'; NULL
+ * makes one: "HOST-PID-" and 64 random bits in hexadecimal, so that no two are the same.
  * The opening of a round is one request, which must fit ZooKeeper's limit of 1 MiB: with long paths
  * and ids fewer than ZKS_DOUBLE_BARRIER_N_MAX can take part.
  *  ZKS_EINVAL   the path (as zks_rwlock_new), n or the id is not valid.
@@ -26,6 +27,10 @@ enum { ZKS_DOUBLE_BARRIER_N_MAX = 4096, ZKS_DOUBLE_BARRIER_ID_MAX = 120 };
  * Since 0.1. */
 ZKS_EXPORT int zks_double_barrier_new(zks_client *client, const char *path, uint32_t n,
                                       const char *id, zks_double_barrier **barrier);
+
+/* zks_double_barrier_id: the participant's id, which is valid as long as the handle; NULL for no handle.
+ * Since 0.1. */
+ZKS_EXPORT const char *zks_double_barrier_id(const zks_double_barrier *barrier);
 
 /* zks_double_barrier_free: frees the handle; NULL is fine.  Whoever is inside leaves, in the
  * background and without waiting for the others.  An operation under way completes with

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "zksync/double_barrier.h"
 
+#include <cjson/cJSON.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "api/common.h"
 #include "core/double_barrier.h"
@@ -101,6 +102,31 @@ static int check(const zks_client *client, const char *path, uint32_t n, const c
     return zks__full_path(client, path, false, full);
 }
 
+/* Host and pid are for people, and the same as in the znode's data; containers can share both.
+ * False where there is no memory. */
+static bool make_id(char id[ZKS__ID_MAX + 1], const zks_client *client, const unsigned char *random)
+{
+    enum { HOST_MAX = 64 };
+    char host[HOST_MAX + 1] = "";
+    uint64_t bits;
+    cJSON *json = cJSON_Parse(client->description);
+    const char *name = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(json, "host"));
+    const cJSON *pid = cJSON_GetObjectItemCaseSensitive(json, "pid");
+    bool ok = name != NULL && cJSON_IsNumber(pid);
+    if (ok) {
+        snprintf(host, sizeof host, "%s", name);
+        for (char *c = host; *c != '\0'; c++) {
+            bool plain = (*c >= 'a' && *c <= 'z') || (*c >= 'A' && *c <= 'Z') ||
+                         (*c >= '0' && *c <= '9') || *c == '.' || *c == '-';
+            *c = plain ? *c : '_';
+        }
+        memcpy(&bits, random, sizeof bits);
+        snprintf(id, ZKS__ID_MAX + 1, "%s-%.0f-%016" PRIx64, host, pid->valuedouble, bits);
+    }
+    cJSON_Delete(json);
+    return ok;
+}
+
 int zks_double_barrier_new(zks_client *client, const char *path, uint32_t n, const char *id,
                            zks_double_barrier **barrier)
 {
@@ -115,13 +141,10 @@ int zks_double_barrier_new(zks_client *client, const char *path, uint32_t n, con
     if (rc != 0) {
         return zks__error(rc);
     }
-    if (id == NULL) {
-        char host[65] = "";
-        (void)gethostname(host, sizeof host - 1);
-        snprintf(made, sizeof made, "%s:%ld:%02x%02x%02x", host, (long)getpid(), random[0],
-                 random[1], random[2]);
-        id = made;
+    if (id == NULL && !make_id(made, client, random)) {
+        return zks__error(ZKS_ENOMEM);
     }
+    id = id != NULL ? id : made;
     if (!fits(client, full, n, id)) {
         return zks__error_set(ZKS_ETOOMANY,
                               "%s: a round of %lu participants with so long a path and id does not "
@@ -140,6 +163,11 @@ int zks_double_barrier_new(zks_client *client, const char *path, uint32_t n, con
     return 0;
 }
 
+const char *zks_double_barrier_id(const zks_double_barrier *barrier)
+{
+    return barrier != NULL ? barrier->core.id : NULL;
+}
+
 void zks_double_barrier_free(zks_double_barrier *barrier)
 {
     if (barrier != NULL) {
@@ -149,8 +177,17 @@ void zks_double_barrier_free(zks_double_barrier *barrier)
 
 int zks_double_barrier_enter(zks_double_barrier *barrier, int64_t timeout_ms)
 {
-    return zks__run(barrier != NULL ? &barrier->machine : NULL, ZKS__DOUBLE_BARRIER_ENTER,
-                    timeout_ms);
+    char dir[ZKS__PATH_MAX + 1];
+    char id[ZKS__ID_MAX + 1];
+    if (barrier != NULL) { /* The handle may be freed meanwhile. */
+        strcpy(dir, barrier->core.dir);
+        strcpy(id, barrier->core.id);
+    }
+    int rc =
+        zks__run(barrier != NULL ? &barrier->machine : NULL, ZKS__DOUBLE_BARRIER_ENTER, timeout_ms);
+    return rc == ZKS_EEXIST
+               ? zks__error_set(rc, "%s: the id \"%s\" is in use by another participant", dir, id)
+               : rc;
 }
 
 int zks_double_barrier_leave(zks_double_barrier *barrier, int64_t timeout_ms)

@@ -41,7 +41,7 @@ static bool make_facts(const struct cli_job *job, const struct cli_facts *facts,
              asprintf(&all[n++], "ZKSYNC_HELD=%s", held) >= 0;
     } else {
         ok = ok && asprintf(&all[n++], "ZKSYNC_N=%" PRIu32, job->n) >= 0 &&
-             asprintf(&all[n++], "ZKSYNC_ID=%s", job->id) >= 0;
+             asprintf(&all[n++], "ZKSYNC_ID=%s", facts->id) >= 0;
     }
     free(held);
     return ok;

@@ -10,6 +10,7 @@ struct cli_facts {
     const char *path; /* As the user can give it. */
     const char *node;
     uint64_t token; /* 0 for a double barrier. */
+    const char *id; /* Of a participant of a double barrier. */
 };
 
 /* cli_command_start: returns its process id, in a group of its own and with `terminal_now` in the

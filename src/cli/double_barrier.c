@@ -1,9 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <errno.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "commands.h"
 #include "job_options.h"
@@ -41,14 +39,6 @@ static bool take(struct cli_parser *p, int letter, struct cli_job *job)
     return true;
 }
 
-/* The id is all that can be seen of whoever is inside. */
-static void make_id(char id[ZKS_DOUBLE_BARRIER_ID_MAX + 1])
-{
-    char host[256] = "";
-    (void)gethostname(host, sizeof host - 1);
-    snprintf(id, ZKS_DOUBLE_BARRIER_ID_MAX + 1, "%.100s-%ld", host, (long)getpid());
-}
-
 int cli_double_barrier(struct cli_settings *s, int argc, char **argv)
 {
     static const struct cli_option own[] = {CLI_JOB_OPTIONS,
@@ -58,16 +48,11 @@ int cli_double_barrier(struct cli_settings *s, int argc, char **argv)
                                             {0, NULL, false}};
     struct cli_parser parser;
     struct cli_job job;
-    char id[ZKS_DOUBLE_BARRIER_ID_MAX + 1];
     cli_job_init(&job, s, argv[0]);
     job.kind = CLI_CLAIM_ROUND;
     cli_parse_begin(&parser, s, argv[0], argc, argv, own, true);
     if (!cli_job_options(&parser, &job, take)) {
         return parser.exit;
-    }
-    if (job.id == NULL) {
-        make_id(id);
-        job.id = id;
     }
     if (job.n == 0) {
         return cli_usage(argv[0], "how many take part? (-n)");

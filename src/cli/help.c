@@ -89,14 +89,14 @@ static const struct {
      "\n"
      "usage: zksync double-barrier -n N [OPTION...] PATH [--] COMMAND [ARGUMENT...]\n"
      "  -n N              how many take part; all start, or none\n"
-     "  --id ID           who we are, each another; made up where it is not given\n"
+     "  --id ID           our id; waits while another has it; made up if not given\n"
      "  -w TIME           wait at most so long for all to be there\n"
      "  -c STRING         run STRING by /bin/sh\n"
      "  -E, -k, --on-loss, --wait-group, --status-fd   as for zksync lock\n"
      "When all N are there each runs its command; when all commands have ended, or\n"
      "their hosts have died, all return. Exit code: the command's; 65 the others say\n"
      "another N; 75 not all came in time, or N others are there; 76 our session ended;\n"
-     "1 the id is there already; others as zksync lock.\n"},
+     "1 another still has the id; others as zksync lock.\n"},
     {"status", "  zksync status /jobs/nightly\n"
                "  zksync status --json /jobs/nightly | jq -r '.contenders[0].host'\n"
                "\n"

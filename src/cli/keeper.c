@@ -10,6 +10,7 @@
 #include "client.h"
 #include "exit.h"
 #include "marker.h"
+#include "namesake.h"
 #include "supervise.h"
 #include "timer.h"
 #include "who.h"
@@ -49,6 +50,10 @@ static int fail(struct cli_keeper *k, int error)
     if (error == ZKS_EDISCONNECTED) {
         (void)zks_client_probe(k->client, PROBE_MS, why, sizeof why);
         cli_report_say(&k->report, "%s", why);
+    } else if (error == ZKS_EEXIST && k->claim.barrier != NULL) {
+        cli_namesake(k->client, k->job->path, zks_double_barrier_id(k->claim.barrier), PROBE_MS,
+                     why);
+        cli_report_say(&k->report, "%s: %s", cli_keeper_path(k), why);
     } else if (error == ZKS_EBUSY || error == ZKS_ETIMEDOUT) {
         cli_report_tell(&k->report, "%s: %s", cli_keeper_path(k), zks_strerror(error));
     } else if (error == ZKS_ENOCHROOT) {

@@ -97,24 +97,50 @@ static void tell_lock(struct cli_progress *p)
     }
 }
 
+/* Of those with our id only one counts. */
+static void count_round(struct cli_progress *p)
+{
+    const char *id = zks_double_barrier_id(p->claim->barrier);
+    size_t with_id = 0;
+    for (size_t i = 0; i < p->view->n_participants; i++) {
+        with_id += strcmp(p->view->participants[i].id, id) == 0;
+    }
+    p->same_id = with_id > 1 ? with_id - 1 : 0;
+    p->ahead = p->view->n_participants - p->same_id;
+}
+
+static const char *round_text(const struct cli_progress *p, char *buf, size_t size)
+{
+    char id[CLI_WHO_SIZE] = "";
+    if (p->same_id > 0) {
+        cli_clean(zks_double_barrier_id(p->claim->barrier), id, sizeof id);
+    }
+    snprintf(buf, size, "%s: %zu of %u are here%s%s%s",
+             cli_short_path(p->claim->job->settings, p->claim->job->path), p->ahead,
+             (unsigned)p->claim->job->n, p->same_id > 0 ? ", and another with the id \"" : "", id,
+             p->same_id > 0 ? "\"" : "");
+    return buf;
+}
+
 static void tell_round(struct cli_progress *p)
 {
+    char text[CLI_PATH_SIZE + CLI_WHO_SIZE];
     p->fresh = false;
-    p->ahead = p->view->n_participants;
-    if (p->ahead == p->told_ahead || p->ahead == 0) {
+    count_round(p);
+    if ((p->ahead == p->told_ahead && p->same_id == p->told_same_id) || p->ahead == 0) {
         return;
     }
     p->told_ahead = p->ahead;
+    p->told_same_id = p->same_id;
     cJSON *event = cli_report_event(p->report, "waiting");
     if (event != NULL) {
         cJSON_AddNumberToObject(event, "present", (double)p->ahead);
         cJSON_AddNumberToObject(event, "n", p->claim->job->n);
+        cJSON_AddNumberToObject(event, "same_id", (double)p->same_id);
     }
     cli_report_send(p->report, event);
     if (!p->report->live) {
-        cli_report_tell(p->report, "%s: %zu of %u are here",
-                        cli_short_path(p->claim->job->settings, p->claim->job->path), p->ahead,
-                        (unsigned)p->claim->job->n);
+        cli_report_tell(p->report, "%s", round_text(p, text, sizeof text));
     }
 }
 
@@ -129,8 +155,7 @@ static void show(struct cli_progress *p)
         return;
     }
     if (p->claim->lock == NULL) {
-        snprintf(line, sizeof line, "%s: %zu of %u are here", path, p->ahead,
-                 (unsigned)p->claim->job->n);
+        round_text(p, line, sizeof line);
     } else if (holder != NULL) {
         int64_t held_ms = holder->age_ms + (int64_t)(zks_clock_ms() - p->view_ms);
         snprintf(line, sizeof line, "%s: %zu ahead, held by %s for %s", path, p->ahead,

@@ -19,6 +19,8 @@ struct cli_progress {
     bool fresh; /* It has not been told yet. */
     size_t ahead;
     size_t told_ahead;
+    size_t same_id; /* Other participants with our id. */
+    size_t told_same_id;
     char told_holder[CLI_PATH_SIZE]; /* The node that was told to hold. */
 };
 

@@ -285,6 +285,7 @@ int cli_supervise(struct cli_keeper *k)
     cli_claim_node(&k->claim, node);
     struct cli_facts facts = {.path = cli_keeper_path(k), .node = node};
     facts.token = k->claim.lock != NULL ? zks_rwlock_token(k->claim.lock) : 0;
+    facts.id = k->claim.barrier != NULL ? zks_double_barrier_id(k->claim.barrier) : NULL;
     tell_held(k, &facts);
     if (k->job->background) {
         let_go_of_output(k);

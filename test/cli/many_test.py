@@ -4,7 +4,9 @@
 import contextlib
 import os
 import random
+import re
 import signal
+import socket
 import subprocess
 import tempfile
 
@@ -215,9 +217,39 @@ class DoubleBarriers(Many):
             result = self.zksync("double-barrier", "-n", 2, "--id", "a", "-w", wait, self.path, "echo", "ran")
             self.assertEqual((result.code, result.out), (1, ""), result.err)
             self.assertEqual(len(result.err.splitlines()), 1)
+            self.assertIn(f'zksync: {self.path}: the id "a" is in use by {socket.gethostname()}:', result.err)
             self.assertEqual((len(self.participants()), self.count("start")), (1, 0))
+        later = self.start("-v", "double-barrier", "-n", 2, "--id", "a", self.path, "echo", "ran")
+        later.await_err('1 of 2 are here, and another with the id "a"')
+        later.signal(signal.SIGINT)
+        self.assertEqual((later.wait(), later.out), (-signal.SIGINT, ""))
         b = self.rank("b", 2)
         self.assertEqual((a.wait(), b.wait()), (0, 0))
+
+    def test_a_killed_rank_is_started_again(self):
+        """A batch system restarts it before its first session has ended."""
+        first = self.start("double-barrier", "-n", 2, "--id", "rank3", "-T", 4, self.path, "-c", "echo in; cat",
+                           stdin=subprocess.PIPE)
+        other = self.start("double-barrier", "-n", 2, "--id", "other", self.path, "-c", "echo in; cat",
+                           stdin=subprocess.PIPE)
+        first.await_out("in\n")
+        other.await_out("in\n")
+        self.kill_all_of(first.pid)
+        self.assertEqual(first.process.wait(), -signal.SIGKILL)
+        result = self.zksync("double-barrier", "-n", 2, "--id", "rank3", "-w", 0, self.path, "echo", "ran")
+        self.assertEqual((result.code, result.out), (1, ""))
+        self.assertRegex(result.err, r'the id "rank3" is in use by a participant inside \(session 0x[0-9a-f]+\)')
+        again = self.start("double-barrier", "-n", 2, "--id", "rank3", "-w", "1m", self.path, "echo", "again")
+        self.await_participants(3)
+        other.process.stdin.close()
+        self.assertEqual(other.wait(), 0, other.err)
+        self.await_participants(1)
+        self.assertIsNone(again.process.poll())
+        result = self.zksync("double-barrier", "-n", 2, "--id", "other", self.path, "echo", "other")
+        self.assertEqual((result.code, result.out), (0, "other\n"), result.err)
+        self.assertEqual((again.wait(), again.out), (0, "again\n"), again.err)
+        first.process.stdin.close()
+        self.assertEqual(self.participants(), [])
 
     def test_not_all_come_in_time(self):
         for options, code in ((["-w", "0.2"], 75), (["-w", "0"], 75), (["-w", "200ms", "-E", "9"], 9)):
@@ -250,6 +282,8 @@ class DoubleBarriers(Many):
             self.assertEqual((fact["ZKSYNC_N"], fact["ZKSYNC_PATH"]), ("2", self.path))
             self.assertNotIn("ZKSYNC_TOKEN", fact)
         self.assertEqual(facts[0]["ZKSYNC_ID"], "x y")
+        host = re.sub("[^A-Za-z0-9.-]", "_", socket.gethostname())
+        self.assertRegex(facts[1]["ZKSYNC_ID"], f"^{re.escape(host)}-{made.pid}-[0-9a-f]{{16}}$")
 
     def test_one_alone(self):
         result = self.zksync("double-barrier", "-n", 1, self.path, "echo", "ran")

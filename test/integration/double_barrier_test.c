@@ -386,6 +386,7 @@ static void fails_with_eexist(zks_double_barrier *b)
 {
     it_equal(zks_double_barrier_enter(b, 0), ZKS_EEXIST);
     it_equal(zks_double_barrier_enter(b, 100), ZKS_EEXIST);
+    assert_non_null(strstr(zks_last_error(), "the id \"c0\" is in use"));
 }
 
 static void test_a_taken_id_is_eexist_in_the_end(void **state)
@@ -458,6 +459,11 @@ static void test_without_an_id(void **state)
         zks_double_barrier_free(c.barrier[i]);
         const struct it *it = *state;
         c.barrier[i] = it_double_barrier(c.client[i / 2], it->path, 3, NULL);
+        assert_true(strlen(zks_double_barrier_id(c.barrier[i])) <= ZKS_DOUBLE_BARRIER_ID_MAX);
+        for (size_t k = 0; k < i; k++) { /* Host and pid are the same. */
+            assert_string_not_equal(zks_double_barrier_id(c.barrier[i]),
+                                    zks_double_barrier_id(c.barrier[k]));
+        }
     }
     enter_all(&c, 0, 3);
     leave_all(&c, 0, 3);
