@@ -2,7 +2,7 @@
 #ifndef ZKS_API_COMMON_H
 #define ZKS_API_COMMON_H
 
-#include "api/last_error.h"
+#include "base/last_error.h"
 #include "core/name.h"
 #include "driver/machine.h"
 

@@ -5,8 +5,8 @@
 
 #include <stdint.h>
 
-#include "api/last_error.h"
 #include "api/servers.h"
+#include "base/last_error.h"
 
 /* zks__probe: connects to every address at once and asks the word srvr, until all have answered,
  * `until_ms` has come, or `stop`, called every few ms, returns true.  Puts a sentence into `text` that

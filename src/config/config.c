@@ -8,9 +8,9 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/home.h"
 #include "config/file.h"
 #include "core/path.h"
-#include "local/home.h"
 
 enum {
     FILES = 2,

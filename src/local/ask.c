@@ -8,7 +8,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "api/last_error.h"
+#include "base/last_error.h"
 #include "local/clock.h"
 #include "zksync/local.h"
 

@@ -9,7 +9,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "api/last_error.h"
+#include "base/last_error.h"
 #include "local/clock.h"
 #include "local/lockfile.h"
 #include "local/secret.h"

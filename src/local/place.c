@@ -10,8 +10,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "api/last_error.h"
-#include "local/home.h"
+#include "base/home.h"
+#include "base/last_error.h"
 
 void zks__place_say(const struct zks__place *p, enum zks_log_level level, const char *format, ...)
 {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "local/home.h"
+#include "base/home.h"
 
 #include <pwd.h>
 #include <stdio.h>

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What the system knows of a user: the home folder, and the name. */
-#ifndef ZKS_LOCAL_HOME_H
-#define ZKS_LOCAL_HOME_H
+#ifndef ZKS_BASE_HOME_H
+#define ZKS_BASE_HOME_H
 
 #include <stdbool.h>
 #include <stddef.h>

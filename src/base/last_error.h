@@ -4,8 +4,8 @@
  * A public function that can fail ends in zks__error() or, if a function that it calls may have set a
  * sentence of its own, is enclosed in zks__error_begin() and zks__error_end().  Either way no call that
  * fails leaves the sentence of an earlier one. */
-#ifndef ZKS_API_LAST_ERROR_H
-#define ZKS_API_LAST_ERROR_H
+#ifndef ZKS_BASE_LAST_ERROR_H
+#define ZKS_BASE_LAST_ERROR_H
 
 enum { ZKS__ERROR_MAX = 1024 }; /* Longer sentences are cut off. */
 
