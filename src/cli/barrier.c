@@ -3,15 +3,17 @@
 
 #include "client.h"
 #include "commands.h"
+#include "duration.h"
 #include "exit.h"
 #include "parse.h"
+#include "who.h"
 
 static const struct {
     const char *word;
     int (*run)(zks_barrier *barrier, int64_t timeout_ms);
 } actions[] = {{"set", zks_barrier_set}, {"unset", zks_barrier_unset}, {"wait", zks_barrier_wait}};
 
-enum { ACTIONS = sizeof actions / sizeof actions[0] };
+enum { ACTIONS = sizeof actions / sizeof actions[0], LOOK_MS = 1000 };
 
 static int fail(const char *path, int error, int busy)
 {
@@ -29,10 +31,26 @@ static int fail(const char *path, int error, int busy)
         return CLI_LAYOUT;
     case ZKS_EBUSY:
     case ZKS_ETIMEDOUT:
-        return busy; /* As for a lock: the code says it. */
+        return busy; /* As for a lock: -v says more. */
     default:
         return cli_fail(path, error, busy);
     }
+}
+
+/* Who has set what was waited for. */
+static void tell_set(zks_client *client, const char *full, const char *path)
+{
+    char who[CLI_WHO_SIZE];
+    char since[CLI_AGE_SIZE];
+    char age[CLI_AGE_SIZE];
+    struct zks_view *view = NULL;
+    if (zks_look(client, full, LOOK_MS, &view) == 0 && view->kind == ZKS_VIEW_BARRIER) {
+        cli_say("%s: set by %s since %s (%s)", path, cli_who(view->data, who),
+                cli_time(view->since_ms, since), cli_age(view->age_ms, age));
+    } else {
+        cli_say("%s: timed out", path);
+    }
+    zks_view_free(view);
 }
 
 static int run(struct cli_settings *s, size_t action, const char *path, int64_t wait_ms, int busy)
@@ -53,6 +71,9 @@ static int run(struct cli_settings *s, size_t action, const char *path, int64_t 
         int64_t spent = (int64_t)(zks_clock_ms() - started);
         int64_t left = wait_ms <= 0 ? wait_ms : spent < wait_ms ? wait_ms - spent : 1;
         rc = actions[action].run(barrier, left);
+    }
+    if (s->verbose > 0 && (rc == ZKS_EBUSY || rc == ZKS_ETIMEDOUT)) {
+        tell_set(client, full, path);
     }
     code = fail(path, rc, busy);
     zks_barrier_free(barrier);
@@ -88,7 +109,8 @@ int cli_barrier(struct cli_settings *s, int argc, char **argv)
         action++;
     }
     if (action == ACTIONS) {
-        return cli_usage(argv[0], "set, unset or wait, not \"%s\"", word != NULL ? word : "");
+        return word == NULL ? cli_usage(argv[0], "missing action: set, unset or wait")
+                            : cli_usage(argv[0], "\"%s\" is not set, unset or wait", word);
     }
     const char *path = NULL;
     optind++;

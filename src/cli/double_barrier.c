@@ -55,7 +55,7 @@ int cli_double_barrier(struct cli_settings *s, int argc, char **argv)
         return parser.exit;
     }
     if (job.n == 0) {
-        return cli_usage(argv[0], "how many take part? (-n)");
+        return cli_usage(argv[0], "missing -n: the number of participants");
     }
     int code = cli_job_words(&parser, &job);
     code = code != 0 ? code : cli_job_check(&job);

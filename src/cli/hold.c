@@ -48,7 +48,6 @@ static int be_holder(struct cli_job *job)
 /* The lock must not stay held by a process of which nobody has been told. */
 static void give_up(pid_t holder)
 {
-    cli_say("standard output: %s", strerror(errno));
     (void)kill(holder, SIGTERM);
     (void)waitpid(holder, NULL, 0);
 }
@@ -67,9 +66,7 @@ static int hold_in_background(struct cli_job *job)
     }
     (void)signal(SIGPIPE, SIG_IGN); /* A pipe that nobody reads is an error like any other. */
     int code = cli_daemon_await(holder, ready_fd);
-    int error = errno;
     if (code != CLI_OK && waitpid(holder, NULL, WNOHANG) == 0) {
-        errno = error;
         give_up(holder);
     }
     return code;

@@ -18,6 +18,11 @@ const char *cli_keeper_path(const struct cli_keeper *k)
     return cli_short_path(k->job->settings, k->job->path);
 }
 
+bool cli_keeper_is_watched(const struct cli_keeper *k)
+{
+    return k->job->command == NULL && !k->job->background && isatty(STDERR_FILENO);
+}
+
 /* ---- What comes from the client ---- */
 
 static void tell_suspended(struct cli_keeper *k)

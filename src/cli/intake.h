@@ -60,6 +60,10 @@ static inline uint64_t cli_earlier(uint64_t a, uint64_t b)
     return a < b ? a : b;
 }
 
+/* cli_keeper_is_watched: whether it is a hold in the foreground of a terminal, which tells a person what it
+ * does without -v. */
+bool cli_keeper_is_watched(const struct cli_keeper *k);
+
 /* cli_keeper_path: the path as the user can give it. */
 const char *cli_keeper_path(const struct cli_keeper *k);
 

@@ -7,6 +7,7 @@
 #include <sys/signalfd.h>
 #include <unistd.h>
 
+#include "busy.h"
 #include "client.h"
 #include "exit.h"
 #include "marker.h"
@@ -55,7 +56,7 @@ static int fail(struct cli_keeper *k, int error)
                      why);
         cli_report_say(&k->report, "%s: %s", cli_keeper_path(k), why);
     } else if (error == ZKS_EBUSY || error == ZKS_ETIMEDOUT) {
-        cli_report_tell(&k->report, "%s: %s", cli_keeper_path(k), zks_strerror(error));
+        cli_busy_report(&k->report, &k->claim, error);
     } else if (error == ZKS_ENOCHROOT) {
         cli_report_say(&k->report, "%s: the root does not exist on the servers",
                        strchr(servers, '/'));
@@ -287,7 +288,8 @@ int cli_keeper(const struct cli_job *job, int link, struct cli_guard *guard)
     k.link = link;
     k.guard = guard;
     k.exec_fd = -1;
-    cli_report_init(&k.report, job->settings->verbose > 0, job->status_fd);
+    cli_report_init(&k.report, job->settings->verbose > 0 || cli_keeper_is_watched(&k),
+                    job->status_fd);
     int code = begin(&k) ? work(&k) : CLI_SYSTEM;
     cli_claim_free(&k.claim);
     zks_client_close(k.client);

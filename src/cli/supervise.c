@@ -232,6 +232,15 @@ static int hold(struct cli_keeper *k)
     return k->lost ? CLI_LOST : CLI_OK;
 }
 
+/* A person who looks at a terminal does not see what a hold waits for. */
+static const char *how_it_ends(const struct cli_keeper *k)
+{
+    return !cli_keeper_is_watched(k) ? ""
+           : k->job->ward >= 0       ? "; released when the process ends, or by Ctrl-C"
+           : isatty(STDIN_FILENO)    ? "; Ctrl-D or Ctrl-C releases it"
+                                     : "; Ctrl-C releases it";
+}
+
 static void tell_held(struct cli_keeper *k, const struct cli_facts *facts)
 {
     struct cli_link message;
@@ -250,8 +259,8 @@ static void tell_held(struct cli_keeper *k, const struct cli_facts *facts)
     }
     cli_report_send(&k->report, event);
     if (k->claim.lock != NULL) {
-        cli_report_tell(&k->report, "%s: held, token %llu", facts->path,
-                        (unsigned long long)facts->token);
+        cli_report_tell(&k->report, "%s: held, token %llu%s", facts->path,
+                        (unsigned long long)facts->token, how_it_ends(k));
     } else {
         cli_report_tell(&k->report, "%s: all %u are here", facts->path, (unsigned)k->job->n);
     }

@@ -357,7 +357,7 @@ class Hold(Case):
         result = self.zksync("hold", "-b", "-n", self.path)
         self.assertEqual((result.code, result.out), (75, "/bin/sh -c 'exit 75'\n"))
         # A shell that evals it does not go on as if it were held, whatever was wrong.
-        for words in (f"-n {self.path}", "--foo", "/a/", f"-w 0.1 {self.path}"):
+        for words in (f"-n {self.path}", "--foo", "/a//", f"-w 0.1 {self.path}"):
             run = self.spawn(["sh", "-c", f'eval "$({ZKSYNC} hold -b {words})" || exit; echo unlocked'])
             self.assertEqual((run.wait() in (64, 75), run.out), (True, ""), words)
         # One who does not want to wait any longer leaves nothing behind.
@@ -411,7 +411,7 @@ class Usage(Case):
                              (["--root", "a", "lock", "/a", "true"], '"a"'),
                              (["double-barrier", "/a", "true"], "-n"),
                              (["double-barrier", "-n", "0", "/a", "true"], '"0"'),
-                             (["barrier", "jump", "/a"], '"jump"'), (["barrier", "set"], "missing PATH"),
+                             (["barrier", "jump", "/a"], '"jump"'), (["barrier", "set"], "missing PATH"), (["barrier"], "missing action"),
                              (["status", "/a", "/b"], '"/b"'), (["hold", "--for", "x", "/a"], '"x"'),
                              (["break", "--all", "--node", "x", "/a"], "not both"),
                              (["completion", "tcsh"], "bash, zsh or fish"), (["ping", "/a"], '"/a"')):

@@ -212,6 +212,29 @@ class Output(OnTerminal):
                          rf"\A[^\n]*\r\x1b\[Kzksync: {self.path}: held, token \d+\r\nran\r\n\Z")
         shell.leave()
 
+    def test_hold_says_that_it_waits_and_that_it_holds(self):
+        holder = self.hold()
+        shell = self.shell(columns=200)
+        shell.type("zksync hold $P\n")
+        shell.await_screen(f"\r\x1b\\[Kzksync: {self.path}: 1 ahead, held by ")
+        self.release(holder)
+        shell.await_screen(rf"zksync: {self.path}: held, token \d+; Ctrl-D or Ctrl-C releases it\r\n")
+        shell.type(CTRL_D)
+        shell.await_prompt()
+        self.assertEqual(shell.code(), "0")
+        shell.type("zksync hold $P </dev/null\n")
+        shell.await_screen("; Ctrl-C releases it\r\n")
+        shell.type(CTRL_C)
+        shell.await_prompt()
+        # Nobody sees standard error.
+        shell.type("zksync hold $P 2>$FIFO\n")
+        with open(self.fifo, encoding="utf-8") as file:
+            self.await_contenders(1)
+            shell.type(CTRL_D)
+            self.assertEqual(file.read(), "")
+        shell.await_prompt()
+        shell.leave()
+
     def test_the_line_is_wiped_when_it_is_given_up(self):
         holder = self.hold()
         shell = self.shell()
