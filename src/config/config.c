@@ -255,17 +255,26 @@ static bool user_file(char path[PATH_SIZE])
            snprintf(path, PATH_SIZE, "%s/.config/zksync.conf", home) < PATH_SIZE;
 }
 
+static void read_named_file(zks_config *config, const char *path)
+{
+    char why[ERROR_SIZE];
+    if (path[0] == '\0') {
+        (void)copy(config, &config->file_error, "ZKSYNC_CONFIG: the value is empty");
+        return;
+    }
+    read_file(config, path, geteuid());
+    if (!config->files[0].exists && config->file_error == NULL) {
+        (void)snprintf(why, sizeof why, "ZKSYNC_CONFIG: %s: %s", path, strerror(ENOENT));
+        (void)copy(config, &config->file_error, why);
+    }
+}
+
 static void read_files(zks_config *config)
 {
     const char *named = secure_getenv("ZKSYNC_CONFIG");
     char path[PATH_SIZE];
-    if (named != NULL && named[0] != '\0') {
-        read_file(config, named, geteuid());
-        if (!config->files[0].exists && config->file_error == NULL) {
-            char why[ERROR_SIZE];
-            (void)snprintf(why, sizeof why, "ZKSYNC_CONFIG: %s: %s", named, strerror(ENOENT));
-            (void)copy(config, &config->file_error, why);
-        }
+    if (named != NULL) {
+        read_named_file(config, named);
         return;
     }
     if (user_file(path)) {

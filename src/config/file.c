@@ -99,23 +99,33 @@ static bool read_lines(FILE *file, const char *path, zks__config_line_cb take, v
     return ok;
 }
 
+/* Whether there is no file.  A folder that the user may not search has none of the user's: system users have
+ * homes that are another's, or no folders at all. */
+static bool is_absent(const char *path, int error)
+{
+    struct stat info;
+    return (error == ENOENT || error == ENOTDIR || error == EACCES) && lstat(path, &info) != 0;
+}
+
+static bool cannot_open(const char *path, int error, char *why, size_t why_size)
+{
+    return error == ENOENT ? fail(why, why_size, "%s: a symbolic link to nothing", path)
+                           : fail(why, why_size, "%s: %s; to use another file, set ZKSYNC_CONFIG",
+                                  path, strerror(error));
+}
+
 bool zks__config_read(const char *path, uid_t owner, zks__config_line_cb take, void *arg,
                       bool *exists, char *why, size_t why_size)
 {
-    struct stat info;
     int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
-    *exists = fd >= 0;
-    if (fd < 0 && errno == ENOENT) {
-        *exists = lstat(path, &info) == 0;
-        return !*exists || fail(why, why_size, "%s: a symbolic link to nothing", path);
-    }
     FILE *file = fd >= 0 ? fdopen(fd, "r") : NULL;
+    int error = errno;
+    *exists = fd >= 0 || !is_absent(path, error);
     if (file == NULL) {
-        (void)fail(why, why_size, "%s: %s", path, strerror(errno));
         if (fd >= 0) {
             (void)close(fd);
         }
-        return false;
+        return !*exists || cannot_open(path, error, why, why_size);
     }
     bool ok = is_trusted(path, fd, owner, why, why_size) &&
               read_lines(file, path, take, arg, why, why_size);

@@ -217,6 +217,15 @@ class Files(Settings):
         result = self.run_plain("config", ZKSYNC_CONFIG="/no/such")
         self.assertEqual(result.code, 78)
         self.assertIn("ZKSYNC_CONFIG: /no/such: No such file or directory", result.err)
+        result = self.run_plain("config", ZKSYNC_CONFIG="")
+        self.assertEqual(result.code, 78)
+        self.assertIn("ZKSYNC_CONFIG: the value is empty", result.err)
+
+    def test_a_home_without_a_file(self):
+        """System users have homes that do not exist, or are no folders."""
+        for home in ("/nonexistent", "/dev/null", "/", "", "relative"):
+            result = self.run_plain("lock", self.path, "true", HOME=home, ZKSYNC_SERVERS=SERVERS)
+            self.assertEqual((result.code, result.err), (0, ""), home)
 
     def test_the_file_of_another_user(self):
         if os.geteuid() != 0:
@@ -226,10 +235,12 @@ class Files(Settings):
         self.refused(self.user_file, "belongs to user 65534")
 
     def test_a_file_that_cannot_be_read(self):
-        if os.geteuid() == 0:
-            self.skipTest("root can read all files")
-        self.write("servers = local\n", mode=0)
-        self.refused(f"{self.user_file}: Permission denied")
+        if os.geteuid() != 0:
+            self.write("servers = local\n", mode=0)
+            self.refused(f"{self.user_file}: Permission denied", "ZKSYNC_CONFIG")
+        else:
+            os.symlink("zksync.conf", self.user_file)  # Of root no permission is asked.
+            self.refused(f"{self.user_file}: Too many levels of symbolic links", "ZKSYNC_CONFIG")
 
 
 class Host(Settings):
