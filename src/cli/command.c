@@ -12,7 +12,9 @@
 
 #include "exit.h"
 #include "fds.h"
+#include "hold_file.h"
 #include "marker.h"
+#include "service.h"
 #include "terminal.h"
 
 extern char **environ;
@@ -73,23 +75,31 @@ static bool is_replaced(const char *variable, char *all[FACTS])
     return false;
 }
 
-static char **environment_with(char *all[FACTS])
+/* The environment of a command, part of which is known only once it has been forked. */
+struct environment {
+    char **all;
+    struct cli_service service;
+};
+
+static bool make_environment(struct environment *e, char *all[FACTS], pid_t service)
 {
     size_t n = 0;
     size_t count = 0;
     while (environ[n] != NULL) {
         n++;
     }
-    char **made = calloc(n + FACTS + 1, sizeof *made);
-    for (size_t i = 0; made != NULL && i < n; i++) {
-        if (!is_replaced(environ[i], all)) {
-            made[count++] = environ[i];
+    memset(e, 0, sizeof *e);
+    e->all = calloc(n + FACTS + 1, sizeof *e->all);
+    for (size_t i = 0; e->all != NULL && i < n; i++) {
+        char *variable = cli_service_variable(&e->service, environ[i], service);
+        if (variable != NULL && !is_replaced(variable, all)) {
+            e->all[count++] = variable;
         }
     }
-    for (size_t i = 0; made != NULL && i < FACTS && all[i] != NULL; i++) {
-        made[count++] = all[i];
+    for (size_t i = 0; e->all != NULL && i < FACTS && all[i] != NULL; i++) {
+        e->all[count++] = all[i];
     }
-    return made;
+    return e->all != NULL;
 }
 
 /* Quotes for sh and fish alike: in single quotes they differ only in what a single quote and a backslash mean,
@@ -122,6 +132,7 @@ char *cli_command_exports(const struct cli_job *job, const struct cli_facts *fac
     free_facts(all);
     if (to != NULL) {
         fprintf(to, "export ZKSYNC_HOLD_PID='%ld';\n", (long)holder);
+        fprintf(to, "export ZKSYNC_HOLD_START='%" PRIu64 "';\n", cli_start_time(holder));
         ok = fclose(to) == 0 && ok;
     }
     if (!ok) {
@@ -134,8 +145,8 @@ char *cli_command_exports(const struct cli_job *job, const struct cli_facts *fac
 /* ---- Starting it ---- */
 
 /* In the new process: only what is safe there, since other threads may have held any lock. */
-static _Noreturn void become(const struct cli_job *job, char **env, bool terminal_now, pid_t parent,
-                             int failed_fd)
+static _Noreturn void become(const struct cli_job *job, struct environment *env, bool terminal_now,
+                             pid_t parent, int failed_fd)
 {
     (void)setpgid(0, 0);
     /* It must not live on when the keeper is killed, nor if that has happened already. */
@@ -150,8 +161,9 @@ static _Noreturn void become(const struct cli_job *job, char **env, bool termina
     if (job->child_ignored) {
         signal(SIGCHLD, SIG_IGN);
     }
+    cli_service_fill(&env->service, getpid());
     sigprocmask(SIG_SETMASK, &job->mask, NULL);
-    execvpe(job->command[0], job->command, env);
+    execvpe(job->command[0], job->command, env->all);
     int error = errno;
     (void)!write(failed_fd, &error, sizeof error);
     _exit(CLI_CANNOT_RUN);
@@ -174,14 +186,14 @@ pid_t cli_command_start(const struct cli_job *job, const struct cli_facts *facts
     int failed[2] = {-1, -1};
     pid_t parent = getpid();
     pid_t pid = -1;
-    char **env = make_facts(job, facts, all) ? environment_with(all) : NULL;
+    struct environment env = {.all = NULL};
     int error = ENOMEM;
-    if (env != NULL) {
+    if (make_facts(job, facts, all) && make_environment(&env, all, getppid())) {
         pid = pipe2(failed, O_CLOEXEC) == 0 ? fork() : -1;
         error = errno;
     }
     if (pid == 0) {
-        become(job, env, terminal_now, parent, failed[1]);
+        become(job, &env, terminal_now, parent, failed[1]);
     }
     if (pid > 0) {
         (void)setpgid(pid, pid); /* Whichever of the two is faster. */
@@ -193,7 +205,7 @@ pid_t cli_command_start(const struct cli_job *job, const struct cli_facts *facts
         close(failed[0]);
     }
     *exec_fd = pid > 0 ? failed[0] : -1;
-    free(env);
+    free(env.all);
     free_facts(all);
     errno = error;
     return pid;

@@ -23,7 +23,7 @@ pid_t cli_command_start(const struct cli_job *job, const struct cli_facts *facts
  * command could not be run. */
 int cli_command_exec_error(int exec_fd);
 
-/* cli_command_exports: the same facts, and the holder's process id, as commands that sh, bash, dash, zsh and fish
+/* cli_command_exports: the same facts, and which process holds it, as commands that sh, bash, dash, zsh and fish
  * all take.  The caller frees the text; NULL if there is no memory. */
 char *cli_command_exports(const struct cli_job *job, const struct cli_facts *facts, pid_t holder);
 

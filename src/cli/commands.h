@@ -9,6 +9,7 @@ int cli_lock(struct cli_settings *s, int argc, char **argv);
 int cli_barrier(struct cli_settings *s, int argc, char **argv);
 int cli_double_barrier(struct cli_settings *s, int argc, char **argv);
 int cli_hold(struct cli_settings *s, int argc, char **argv);
+int cli_release(struct cli_settings *s, int argc, char **argv);
 int cli_held(struct cli_settings *s, int argc, char **argv);
 int cli_status(struct cli_settings *s, int argc, char **argv);
 int cli_ls(struct cli_settings *s, int argc, char **argv);

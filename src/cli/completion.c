@@ -75,15 +75,18 @@ static const struct {
     bool runs;         /* A command follows the path. */
 } grammar[] = {
     {"lock", "-s -x -n --shared --exclusive --nonblock --wait-group",
-     "-w -E -c -k --wait --busy-exit-code --command --kill-after --on-loss --status-fd", "", 0,
-     true},
+     "-w -E -c -k --wait --busy-exit-code --command --kill-after --on-loss --reason "
+     "--status-fd",
+     "", 0, true},
     {"hold", "-s -x -n -b --shared --exclusive --nonblock --background",
-     "-w -E -k --wait --busy-exit-code --kill-after --on-loss --status-fd --for", "", 0, false},
+     "-w -E -k --wait --busy-exit-code --kill-after --on-loss --reason --status-fd --for", "", 0,
+     false},
+    {"release", "", "", "", NO_PATH, false},
     {"held", "-s -x --shared --exclusive", "", "", 0, false},
     {"barrier", "-n --nonblock", "-w -E --wait --busy-exit-code", "set unset wait", 1, false},
     {"double-barrier", "--wait-group",
      "-n -w -E -c -k --participants --id --wait --busy-exit-code --command --kill-after --on-loss "
-     "--status-fd",
+     "--reason --status-fd",
      "", 0, true},
     {"status", "--json", "", "", 0, false},
     {"ls", "-r --recursive --json", "", "", 0, false},

@@ -87,5 +87,6 @@ int cli_daemon_await(pid_t daemon, int ready_fd)
             return CLI_SYSTEM;
         }
     }
-    return cli_exit_of_wait(status);
+    int code = cli_exit_of_wait(status);
+    return code != CLI_OK ? code : CLI_SYSTEM; /* It has ended without being ready. */
 }

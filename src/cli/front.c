@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <errno.h>
+#include <inttypes.h>
 #include <poll.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -15,7 +17,9 @@
 #include "command.h"
 #include "exit.h"
 #include "fds.h"
+#include "hold_file.h"
 #include "job.h"
+#include "notify.h"
 #include "signals.h"
 #include "terminal.h"
 #include "timer.h"
@@ -36,6 +40,10 @@ struct front {
     struct cli_job *job;
     struct cli_guard *guard;
     pid_t keeper;
+    bool keeper_ended;
+    int keeper_status; /* Of waitpid(). */
+    int hold_file;     /* -1 where there is a command. */
+    bool told_stopping;
     int link;
     struct cli_signals signals;
     int timer;
@@ -88,13 +96,45 @@ static void resume_command(const struct front *f)
 
 /* ---- Signals ---- */
 
+static void kill_keeper(const struct front *f)
+{
+    if (!f->keeper_ended) {
+        (void)kill(f->keeper, SIGKILL);
+    }
+}
+
+/* A hold is a service without a command that could tell systemd(1) itself. */
+static bool notifies(const struct front *f)
+{
+    return f->job->command == NULL && !f->job->background;
+}
+
+static void tell_waiting(const struct front *f)
+{
+    char line[CLI_PATH_SIZE + 40];
+    if (notifies(f)) {
+        snprintf(line, sizeof line, "STATUS=waiting for %s",
+                 cli_short_path(f->job->settings, f->job->path));
+        cli_notify(line);
+    }
+}
+
+static void tell_stopping(struct front *f)
+{
+    if (notifies(f) && !f->told_stopping) {
+        f->told_stopping = true;
+        cli_notify("STOPPING=1");
+    }
+}
+
 /* The first one asks for an orderly end, the second one does not wait for it: what we hold then goes
  * with the session. */
 static void end_by(struct front *f, int sig)
 {
     if (f->dying_by != 0) {
-        (void)kill(f->keeper, SIGKILL);
+        kill_keeper(f);
     }
+    tell_stopping(f);
     f->dying_by = f->dying_by != 0 ? f->dying_by : sig;
     cli_link_send(f->link, CLI_LINK_QUIT, sig);
 }
@@ -114,7 +154,7 @@ static int first_early(const struct front *f)
 static void take_early(struct front *f, int sig)
 {
     if (cli_signals_ends(&f->signals, sig) && first_early(f) != 0) {
-        (void)kill(f->keeper, SIGKILL); /* The second one. */
+        kill_keeper(f); /* The second one. */
     }
     sigaddset(&f->early, sig);
     if (cli_signals_ends(&f->signals, sig)) {
@@ -122,10 +162,21 @@ static void take_early(struct front *f, int sig)
     }
 }
 
+/* From `zksync release`, which waits: it is in no hurry, however often it is sent. */
+static bool is_release(const struct front *f, const struct signalfd_siginfo *info)
+{
+    return f->job->command == NULL && info->ssi_signo == SIGTERM && info->ssi_code == SI_QUEUE &&
+           info->ssi_int == CLI_HOLD_RELEASE;
+}
+
 static void take_signal(struct front *f, const struct signalfd_siginfo *info)
 {
     int sig = (int)info->ssi_signo;
-    if (f->phase == RUNNING && sig == SIGCONT) {
+    if (is_release(f, info)) {
+        if (f->dying_by == 0) {
+            end_by(f, sig);
+        }
+    } else if (f->phase == RUNNING && sig == SIGCONT) {
         resume_command(f);
     } else if (f->phase == RUNNING && to_command(f, info)) {
         return;
@@ -208,19 +259,30 @@ static void command_stopped(struct front *f, int sig)
 
 /* ---- The keeper ---- */
 
-static void tell_shell(const struct front *f, const struct cli_link *message)
+/* If nobody can be told, nobody knows that it is held. */
+static void tell_shell(struct front *f, const struct cli_link *message)
 {
     struct cli_facts facts = {.path = cli_short_path(f->job->settings, f->job->path),
                               .node = message->node,
                               .token = message->token};
     char *text = cli_command_exports(f->job, &facts, getpid());
-    if (text != NULL) {
-        (void)!write(f->job->ready_fd, text, strlen(text));
+    if (text == NULL || write(f->job->ready_fd, text, strlen(text)) < 0) {
+        end_by(f, SIGTERM);
     }
     free(text);
     close(f->job->ready_fd);
     f->job->ready_fd = -1;
     (void)cli_fds_null(STDERR_FILENO);
+}
+
+static void tell_service(const struct front *f, const struct cli_link *message)
+{
+    char lines[CLI_PATH_SIZE + 80];
+    if (notifies(f)) {
+        snprintf(lines, sizeof lines, "READY=1\nSTATUS=holding %s, token %" PRIu64,
+                 cli_short_path(f->job->settings, f->job->path), message->token);
+        cli_notify(lines);
+    }
 }
 
 static void held(struct front *f, const struct cli_link *message)
@@ -230,6 +292,7 @@ static void held(struct front *f, const struct cli_link *message)
         if (f->job->ready_fd >= 0) {
             tell_shell(f, message);
         }
+        tell_service(f, message);
     } else if (f->job->command != NULL && f->dying_by == 0) {
         f->phase = STARTING;
         cli_signals_hear(&f->signals, false);
@@ -270,12 +333,36 @@ static void listen_to_keeper(struct front *f)
     }
 }
 
+/* As process 1, or by children from before, we get the orphans of others.  The command's go to the keeper as long as
+ * there is one. */
+static void reap(struct front *f)
+{
+    int status;
+    pid_t pid;
+    bool others = false;
+    while (!f->keeper_ended && (pid = waitpid(-1, &status, WNOHANG)) > 0) {
+        if (pid == f->keeper) {
+            f->keeper_ended = true;
+            f->keeper_status = status;
+        } else {
+            cli_tree_drop(&f->others, pid);
+            others = true;
+        }
+    }
+    if (others && !f->keeper_ended) {
+        cli_tree_note_again(&f->others, f->keeper);
+    }
+}
+
 /* The keeper has been killed, or has been so for all we can see: the command must not outlive the lock.
  * Its orphans are our children by now.  False where somebody is left. */
 static bool take_over(struct front *f)
 {
     uint64_t until = zks_clock_ms() + STUBBORN_MS;
-    (void)kill(f->keeper, SIGKILL);
+    if (!f->keeper_ended) {
+        cli_tree_note_again(&f->others, f->keeper);
+    }
+    kill_keeper(f);
     if (f->phase == HOLDING && f->job->ward >= 0 && f->job->on_loss == CLI_LOSS_KILL) {
         (void)cli_ward_signal(f->job->ward, SIGKILL);
     }
@@ -325,6 +412,7 @@ static int keeper_failed(struct front *f, const char *how)
 
 static int ended(struct front *f, int code)
 {
+    tell_stopping(f);
     cli_terminal_take(f->job->terminal, f->command);
     if (deadly_signal(f) != 0) {
         cli_die_by(deadly_signal(f));
@@ -355,6 +443,7 @@ static void drain_input(struct front *f)
     ssize_t got = read(STDIN_FILENO, buf, sizeof buf);
     if (got == 0) {
         f->watches_input = false;
+        tell_stopping(f);
         cli_link_send(f->link, CLI_LINK_QUIT, 0);
     } else if (got < 0 && errno != EINTR && errno != EAGAIN) {
         f->watches_input = false; /* A terminal that is not ours to read. */
@@ -365,10 +454,11 @@ static void drain_input(struct front *f)
 
 static int serve(struct front *f)
 {
+    tell_waiting(f);
     for (;;) {
         uint64_t dead_by = atomic_load(&f->guard->dead_by_ms);
-        int status;
         if (dead_by != 0 && zks_clock_ms() >= dead_by) {
+            atomic_store(&f->guard->hold, CLI_HOLD_LOST);
             return keeper_failed(f, "stood still for too long");
         }
         cli_timer_set(f->timer, dead_by != 0 ? dead_by : UINT64_MAX);
@@ -388,10 +478,11 @@ static int serve(struct front *f)
             f->job->ready_fd = -1;
             end_by(f, SIGTERM);
         }
-        if (waitpid(f->keeper, &status, WNOHANG) == f->keeper) {
+        reap(f);
+        if (f->keeper_ended) {
             listen_to_keeper(f); /* What it has said last. */
-            return WIFEXITED(status) ? ended(f, WEXITSTATUS(status))
-                                     : keeper_failed(f, "was killed");
+            return WIFEXITED(f->keeper_status) ? ended(f, WEXITSTATUS(f->keeper_status))
+                                               : keeper_failed(f, "was killed");
         }
     }
 }
@@ -401,10 +492,26 @@ static _Noreturn void be_keeper(struct front *f, int link)
     close(f->link);
     close(f->signals.fd);
     close(f->timer);
+    if (f->hold_file >= 0) {
+        close(f->hold_file); /* Only what is to be asked is to be found. */
+    }
     if (f->job->ready_fd >= 0) {
         close(f->job->ready_fd);
     }
     exit(cli_keeper(f->job, link, f->guard));
+}
+
+/* What both processes see.  NULL with errno set if there is no memory or no descriptor. */
+static struct cli_guard *map_guard(struct front *f)
+{
+    bool hold = f->job->command == NULL;
+    f->hold_file = hold ? cli_hold_file_new(sizeof *f->guard) : -1;
+    if (hold && f->hold_file < 0) {
+        return NULL;
+    }
+    int flags = hold ? MAP_SHARED : MAP_SHARED | MAP_ANONYMOUS;
+    void *guard = mmap(NULL, sizeof *f->guard, PROT_READ | PROT_WRITE, flags, f->hold_file, 0);
+    return guard != MAP_FAILED ? guard : NULL;
 }
 
 int cli_front(struct cli_job *job)
@@ -415,12 +522,11 @@ int cli_front(struct cli_job *job)
     job->started_ms = zks_clock_ms();
     job->terminal = cli_terminal_open();
     f.job = job;
-    f.guard =
-        mmap(NULL, sizeof *f.guard, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    f.guard = map_guard(&f);
     f.timer = cli_timer_open();
     f.watches_input = job->command == NULL && !job->background && has_input();
     cli_tree_note(&f.others);
-    if (!cli_signals_open(&f.signals, &job->mask, &job->child_ignored) || f.guard == MAP_FAILED ||
+    if (!cli_signals_open(&f.signals, &job->mask, &job->child_ignored) || f.guard == NULL ||
         f.timer < 0 || socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, links) != 0) {
         cli_say("the system refuses a descriptor: %s", strerror(errno));
         return CLI_SYSTEM;

@@ -29,6 +29,7 @@ struct cli_job {
     const char *name; /* The subcommand. */
     enum cli_claim_kind kind;
     char path[CLI_PATH_SIZE]; /* The znode's. */
+    const char *reason;       /* NULL for none. */
     uint32_t n;               /* Of a double barrier. */
     const char *id;           /* The same. */
     int64_t wait_ms;          /* 0 tries, ZKS_FOREVER waits without limit. */
@@ -51,9 +52,10 @@ struct cli_job {
     int terminal;       /* -1 for none. */
 };
 
-/* What both processes see.  `dead_by_ms`: by when (zks_clock_ms()) the command must be dead; 0 where there is
+/* What both processes see, and of a hold's others too (hold_file.h).  `dead_by_ms`: by when (zks_clock_ms()) the command must be dead; 0 where there is
  * nothing to watch. */
 struct cli_guard {
+    _Atomic uint32_t hold; /* An enum cli_hold_state. */
     _Atomic uint64_t dead_by_ms;
     _Atomic bool group_gone; /* The command's group is empty, and its number may be used again. */
 };

@@ -12,6 +12,8 @@
 #include "exit.h"
 #include "lease.h"
 
+enum { REASON_MAX = 200 };
+
 static char shell[] = "/bin/sh";
 static char dash_c[] = "-c";
 static char *shell_command[] = {shell, dash_c, NULL, NULL};
@@ -69,6 +71,17 @@ static bool take_on_loss(struct cli_parser *p, struct cli_job *job)
     return true;
 }
 
+/* Everybody who waits reads it with the znode. */
+static bool take_reason(struct cli_parser *p, struct cli_job *job)
+{
+    if (strlen(optarg) > REASON_MAX) {
+        cli_usage(p->command, "a reason has at most %d bytes", REASON_MAX);
+        return false;
+    }
+    job->reason = optarg;
+    return true;
+}
+
 static bool take_status_fd(struct cli_parser *p, struct cli_job *job)
 {
     char *end = NULL;
@@ -104,6 +117,8 @@ static bool take(struct cli_parser *p, int letter, struct cli_job *job,
         return true;
     case CLI_OPTION_ON_LOSS:
         return take_on_loss(p, job);
+    case CLI_OPTION_REASON:
+        return take_reason(p, job);
     case CLI_OPTION_STATUS_FD:
         return take_status_fd(p, job);
     case CLI_OPTION_WAIT_GROUP:

@@ -6,13 +6,19 @@
 #include "job.h"
 #include "parse.h"
 
-enum { CLI_OPTION_ON_LOSS = 256, CLI_OPTION_STATUS_FD, CLI_OPTION_WAIT_GROUP, CLI_OPTION_OWN };
+enum {
+    CLI_OPTION_ON_LOSS = 256,
+    CLI_OPTION_STATUS_FD,
+    CLI_OPTION_WAIT_GROUP,
+    CLI_OPTION_REASON,
+    CLI_OPTION_OWN
+};
 
 /* For a subcommand's table of options: those that wait for something and run something meanwhile, and
  * those of a lock. */
 #define CLI_JOB_OPTIONS                                                                            \
     {'w', "wait", true}, {'E', "busy-exit-code", true}, {'k', "kill-after", true},                 \
-        {CLI_OPTION_ON_LOSS, "on-loss", true},                                                     \
+        {CLI_OPTION_ON_LOSS, "on-loss", true}, {CLI_OPTION_REASON, "reason", true},                \
     {                                                                                              \
         CLI_OPTION_STATUS_FD, "status-fd", true                                                    \
     }

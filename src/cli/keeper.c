@@ -10,6 +10,7 @@
 #include "busy.h"
 #include "client.h"
 #include "exit.h"
+#include "hold_file.h"
 #include "marker.h"
 #include "namesake.h"
 #include "supervise.h"
@@ -220,6 +221,7 @@ static int release(struct cli_keeper *k, int code)
         code = CLI_LOST;
     }
     if (!k->lost) {
+        atomic_store(&k->guard->hold, k->op_result == 0 ? CLI_HOLD_RELEASED : CLI_HOLD_UNCONFIRMED);
         cJSON *event = cli_report_event(&k->report, "released");
         if (event != NULL) {
             cJSON_AddBoolToObject(event, "confirmed", k->op_result == 0);
@@ -242,6 +244,7 @@ static int work(struct cli_keeper *k)
     options.listener_arg = k;
     options.pid = getppid();
     options.identity = k->job->command != NULL ? cli_basename(k->job->command[0]) : k->job->name;
+    options.reason = k->job->reason;
     int rc = zks_client_open(&options, &k->client);
     if (rc != 0) {
         return fail_at_once(k, rc);

@@ -112,16 +112,25 @@ int cli_print_json(cJSON *json)
     return CLI_OK;
 }
 
+/* Last on the line: it is free text. */
+static void end_line(const char *data)
+{
+    char reason[CLI_WHO_SIZE];
+    cli_reason(data, reason);
+    printf("%s%s\n", reason[0] != '\0' ? "  reason " : "", reason);
+}
+
 static void print_contender(const struct zks_contender *c)
 {
     char who[CLI_WHO_SIZE];
     char age[CLI_AGE_SIZE];
     char since[CLI_AGE_SIZE];
     char node[CLI_PATH_SIZE];
-    printf("  %s  %-5s  %s  since %s (%s)  token %" PRIu64 "  node %s\n",
+    printf("  %s  %-5s  %s  since %s (%s)  token %" PRIu64 "  node %s",
            c->holds ? "holds" : "waits", c->mode == ZKS_RWLOCK_WRITE ? "write" : "read",
            cli_who(c->data, who), cli_time(c->since_ms, since), cli_age(c->age_ms, age), c->token,
            cli_clean(cli_basename(c->path), node, sizeof node));
+    end_line(c->data);
 }
 
 static void print_participant(const struct zks_participant *p)
@@ -131,10 +140,11 @@ static void print_participant(const struct zks_participant *p)
     char age[CLI_AGE_SIZE];
     char since[CLI_AGE_SIZE];
     char node[CLI_PATH_SIZE];
-    printf("  %s  %s  %s  since %s (%s)  node %s\n", p->inside ? "inside" : "waits ",
+    printf("  %s  %s  %s  since %s (%s)  node %s", p->inside ? "inside" : "waits ",
            cli_clean(p->id, id, sizeof id), p->data != NULL ? cli_who(p->data, who) : "-",
            cli_time(p->since_ms, since), cli_age(p->age_ms, age),
            cli_clean(cli_basename(p->path), node, sizeof node));
+    end_line(p->data);
 }
 
 size_t cli_count(const struct zks_view *view)

@@ -15,6 +15,7 @@ static const struct {
                 {"barrier", cli_barrier},
                 {"double-barrier", cli_double_barrier},
                 {"hold", cli_hold},
+                {"release", cli_release},
                 {"held", cli_held},
                 {"status", cli_status},
                 {"ls", cli_ls},

@@ -13,6 +13,7 @@
 #include "duration.h"
 #include "exit.h"
 #include "fds.h"
+#include "hold_file.h"
 #include "tree.h"
 #include "ward.h"
 #include "who.h"
@@ -218,6 +219,7 @@ static int run(struct cli_keeper *k, const struct cli_facts *facts)
 static int hold(struct cli_keeper *k)
 {
     bool kills = k->job->ward >= 0 && k->job->on_loss == CLI_LOSS_KILL;
+    atomic_store(&k->guard->hold, CLI_HOLD_HELD);
     while (!k->quit) {
         uint64_t next = watch_lease(k);
         if (k->lost && (!kills || k->ending == CLI_KILLED)) {
@@ -227,6 +229,9 @@ static int hold(struct cli_keeper *k)
     }
     if (k->front_gone && kills) {
         kill_all(k); /* It must not believe that it is still held. */
+    }
+    if (k->lost) {
+        atomic_store(&k->guard->hold, CLI_HOLD_LOST);
     }
     atomic_store(&k->guard->dead_by_ms, 0);
     return k->lost ? CLI_LOST : CLI_OK;

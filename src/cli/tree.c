@@ -65,13 +65,12 @@ static bool find(const struct pids *all, pid_t pid, size_t *at)
     return low < all->n && all->pid[low] == pid;
 }
 
-/* False where there is no such process.  Its name, in parentheses, may contain anything; and one whose first
+/* Parent and state.  False where there is no such process.  Its name, in parentheses, may contain anything; and one whose first
  * thread has ended looks like a zombie, while others go on. */
-static bool parent_of(const char *pid, pid_t *parent)
+static bool parent_of(const char *pid, pid_t *parent, char *state)
 {
     char path[64];
     char text[512];
-    char state;
     snprintf(path, sizeof path, "/proc/%.20s/stat", pid);
     int fd = open(path, O_RDONLY | O_CLOEXEC);
     ssize_t len = fd >= 0 ? read(fd, text, sizeof text - 1) : -1;
@@ -83,7 +82,7 @@ static bool parent_of(const char *pid, pid_t *parent)
     }
     text[len] = '\0';
     const char *behind = strrchr(text, ')');
-    return behind != NULL && sscanf(behind + 1, " %c %d", &state, parent) == 2;
+    return behind != NULL && sscanf(behind + 1, " %c %d", state, parent) == 2;
 }
 
 /* Calls `each` for all processes that there are, in the order of their numbers. */
@@ -92,8 +91,9 @@ static void for_all(void (*each)(pid_t pid, pid_t parent, void *arg), void *arg)
     DIR *dir = opendir("/proc");
     struct dirent *entry;
     pid_t parent;
+    char state;
     while (dir != NULL && (entry = readdir(dir)) != NULL) {
-        if (isdigit((unsigned char)entry->d_name[0]) && parent_of(entry->d_name, &parent)) {
+        if (isdigit((unsigned char)entry->d_name[0]) && parent_of(entry->d_name, &parent, &state)) {
             each((pid_t)atoi(entry->d_name), parent, arg);
         }
     }
@@ -290,6 +290,40 @@ void cli_tree_note(struct cli_tree_others *others)
     }
     others->pids = children.pid;
     others->n = children.n;
+}
+
+void cli_tree_drop(struct cli_tree_others *others, pid_t pid)
+{
+    size_t kept = 0;
+    for (size_t i = 0; i < others->n; i++) {
+        if (others->pids[i] != pid) {
+            others->pids[kept++] = others->pids[i];
+        }
+    }
+    others->n = kept;
+}
+
+/* Its children become ours only when its first thread is at least a zombie, so this is asked after the look. */
+static bool has_ended(pid_t pid)
+{
+    char text[24];
+    pid_t parent;
+    char state;
+    snprintf(text, sizeof text, "%ld", (long)pid);
+    return !parent_of(text, &parent, &state) || state == 'Z' || state == 'X';
+}
+
+void cli_tree_note_again(struct cli_tree_others *others, pid_t ours)
+{
+    struct cli_tree_others now;
+    cli_tree_note(&now);
+    if (has_ended(ours)) {
+        cli_tree_forget(&now);
+        return;
+    }
+    cli_tree_drop(&now, ours);
+    cli_tree_forget(others);
+    *others = now;
 }
 
 void cli_tree_forget(struct cli_tree_others *others)

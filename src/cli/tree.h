@@ -22,8 +22,13 @@ struct cli_tree_others {
     size_t n;
 };
 
-/* cli_tree_note: notes the children that there are now.  cli_tree_forget frees that. */
+/* cli_tree_note: notes the children that there are now.  cli_tree_forget frees that.
+ * cli_tree_note_again: the same without `ours`, the process whose children are the command's: what it has not left
+ * behind is of others.  Nothing changes if it has ended.
+ * cli_tree_drop: forgets one that was reaped. */
 void cli_tree_note(struct cli_tree_others *others);
+void cli_tree_note_again(struct cli_tree_others *others, pid_t ours);
+void cli_tree_drop(struct cli_tree_others *others, pid_t pid);
 void cli_tree_forget(struct cli_tree_others *others);
 
 /* cli_tree_signal: sends a signal to the process group `group` (0 for none) and to all descendants of the

@@ -92,6 +92,14 @@ const char *cli_who(const char *data, char buf[CLI_WHO_SIZE])
     return cli_clean(raw, buf, CLI_WHO_SIZE);
 }
 
+const char *cli_reason(const char *data, char buf[CLI_WHO_SIZE])
+{
+    cJSON *json = data != NULL ? cJSON_Parse(data) : NULL;
+    cli_clean(text_of(json, "reason"), buf, CLI_WHO_SIZE);
+    cJSON_Delete(json);
+    return buf;
+}
+
 void cli_who_json(cJSON *to, const char *data)
 {
     cJSON *json = data != NULL ? cJSON_Parse(data) : NULL;

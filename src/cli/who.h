@@ -12,6 +12,9 @@ enum { CLI_WHO_SIZE = 400 };
 /* cli_who: "web1:4242 root (backup)", without anything that a terminal would obey. */
 const char *cli_who(const char *data, char buf[CLI_WHO_SIZE]);
 
+/* cli_reason: the reason that it gives, "" if there is none. */
+const char *cli_reason(const char *data, char buf[CLI_WHO_SIZE]);
+
 /* cli_clean: the same for any text: a copy with a "?" for each control character. */
 const char *cli_clean(const char *text, char *buf, size_t size);
 

@@ -16,7 +16,7 @@ import time
 from harness import Case, LIMIT, SERVERS, ZKSYNC, main
 
 COMMANDS = ["barrier", "break", "completion", "config", "double-barrier", "held", "help", "hold", "lock",
-            "ls", "ping", "serve", "status", "version", "watch"]
+            "ls", "ping", "release", "serve", "status", "version", "watch"]
 
 
 class Completion(Case):

@@ -11,8 +11,8 @@ import tempfile
 from harness import (Case, SERVERS, ZKSYNC, await_true, die_with_parent, events_of, keeper_of,
                      main)
 
-COMMANDS = ("lock", "hold", "held", "barrier", "double-barrier", "status", "ls", "watch", "break", "ping",
-            "serve", "config", "completion", "help", "version")
+COMMANDS = ("lock", "hold", "release", "held", "barrier", "double-barrier", "status", "ls", "watch", "break",
+            "ping", "serve", "config", "completion", "help", "version")
 
 
 class Lock(Case):

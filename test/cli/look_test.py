@@ -108,6 +108,29 @@ class Looks(Case):
 
 
 class Status(Looks):
+    REASON = 'deploys "v2" \\ é; $x'
+
+    def test_the_reason(self):
+        jobs = (self.start("lock", "--reason", self.REASON, self.path, "--", "cat", stdin=subprocess.PIPE),
+                self.start("hold", f"--reason={self.REASON}", self.path))
+        self.await_contenders(2)
+        contenders = await_true(lambda: [c for c in self.status()["contenders"] if c.get("reason")], "it is there")
+        self.assertEqual([c["reason"] for c in contenders], [self.REASON] * 2)
+        lines = self.zksync("status", self.path).lines[1:]
+        self.assertEqual([line.split("  reason ")[1] for line in lines], [self.REASON] * 2)
+        for job in jobs:
+            job.signal(signal.SIGTERM)
+            job.wait()
+        round_path = self.path + "/round"
+        job = self.start("double-barrier", "-n", 2, "--reason", self.REASON, round_path, "true")
+        await_true(lambda: f"  reason {self.REASON}\n" in self.zksync("status", round_path).out, "it is there")
+        job.signal(signal.SIGTERM)
+        job.wait()
+        for words in (["lock"], ["hold"], ["double-barrier", "-n", "2"]):
+            result = self.zksync(*words, "--reason", "x" * 201, self.path, *(["true"] if words[0] != "hold" else []))
+            self.assertEqual(result.code, 64)
+            self.assertIn("at most 200 bytes", result.err)
+
     def test_free(self):
         result = self.zksync("status", self.path)
         self.assertEqual((result.code, result.out, result.err), (1, f"{self.path}: free\n", ""))

@@ -1,0 +1,113 @@
+#!/usr/bin/python3 -B
+"""zksync as process 1 of a container, where it inherits the orphans of others and no signal has a default action."""
+
+import os
+import shutil
+import signal
+import subprocess
+import unittest
+
+from harness import Case, ZKSYNC, await_true, keeper_of, main, processes, stat_of
+
+ROOT = os.geteuid() == 0
+UNSHARE = ["unshare", *([] if ROOT else ["--user", "--map-root-user"]), "--fork", "--pid", "--mount-proc",
+           "--kill-child"]
+
+
+def why_not():
+    if shutil.which("unshare") is None:
+        return "no unshare(1)"
+    tried = subprocess.run([*UNSHARE, "true"], capture_output=True, text=True, check=False)
+    return "" if tried.returncode == 0 else f"no process namespace here: {tried.stderr.strip()}"
+
+
+def children(pid):
+    return [p for p in processes() if (stat := stat_of(p)) is not None and stat[0] == pid]
+
+
+@unittest.skipIf(WHY_NOT := why_not(), WHY_NOT)
+class Container(Case):
+    def contain(self, script, **options):
+        """A shell that becomes process 1."""
+        env = self.environment(Z=ZKSYNC, P=self.path)
+        return self.spawn([*UNSHARE, "sh", "-c", script], env=env, start_new_session=True, **options)
+
+    def first(self, run):
+        """Process 1 as it is seen from outside."""
+        return await_true(lambda: children(run.pid), "process 1")[0]
+
+    def test_no_zombie_stays_while_the_command_runs(self):
+        """The command leaves orphans by a double fork; so does a process that was there before."""
+        run = self.contain(
+            "exec 3<&0 </dev/null; (sh -c 'read x; exit 3' <&3 &); sh -c '(sh -c \"read x\" &) <&3; read x; exit 4' <&3 & "
+            "exec $Z lock $P -- sh -c '(sh -c \"read x; exit 3\" <&3 &); exec 3<&-; echo up; exec sleep 1000'", stdin=-1)
+        run.await_out("up\n")
+        first = self.first(run)
+        keeper = await_true(lambda: keeper_of(first), "a keeper")
+        await_true(lambda: len(children(first)) >= 3, "those from before are there")
+        await_true(lambda: len(children(keeper)) == 2, "the orphan of the command is there")
+        run.process.stdin.close()
+        await_true(lambda: children(first) == [keeper], "those from before are reaped")
+        await_true(lambda: len(children(keeper)) == 1, "the orphan of the command is reaped")
+        self.assertEqual((run.ended(), len(self.contenders())), (False, 1))
+        os.kill(first, signal.SIGTERM)
+        self.assertEqual((run.wait(), run.err), (128 + signal.SIGTERM, ""))
+        self.assert_nothing_left()
+
+    def test_orphans_do_not_count_as_the_commands(self):
+        """--wait-group and the exit code concern the command alone."""
+        run = self.contain("sleep 1000 & exec $Z lock --wait-group $P -- sh -c 'echo up; read x; exit 7'", stdin=-1)
+        run.await_out("up\n")
+        first = self.first(run)
+        self.assertEqual(len(children(first)), 2)
+        run.process.stdin.close()
+        self.assertEqual((run.wait(), run.err), (7, ""))
+        self.assert_nothing_left()
+
+    def test_signals_from_inside_and_outside_reach_the_command(self):
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR1, signal.SIGALRM, signal.SIGRTMIN + 2):
+            run = self.contain("exec $Z lock $P -- sh -c 'echo up; exec sleep 1000'")
+            run.await_out("up\n")
+            os.kill(self.first(run), number)
+            self.assertEqual((run.wait(), run.err), (128 + number, ""))
+            run = self.contain(f"exec $Z lock $P -- sh -c 'kill -{int(number)} 1; exec sleep 1000'")
+            self.assertEqual((run.wait(), run.err), (128 + number, ""))
+            self.assert_nothing_left()
+
+    def test_the_exit_code(self):
+        for command, code in (("exit 5", 5), ("kill -9 $$", 137), ("kill -34 $$", 128 + 34)):
+            run = self.contain(f"exec $Z lock $P -- sh -c '{command}'")
+            self.assertEqual((run.wait(), run.err), (code, ""))
+        run = self.contain("exec $Z lock $P -- /no/such/program")
+        self.assertEqual(run.wait(), 127)
+
+    def test_while_waiting_it_ends_with_128_and_the_number(self):
+        """The system does not let process 1 die by a signal of its own."""
+        holder = self.hold()
+        run = self.contain("exec $Z lock $P true")
+        self.await_contenders(2)
+        os.kill(self.first(run), signal.SIGTERM)
+        self.assertEqual((run.wait(), run.err), (128 + signal.SIGTERM, ""))
+        self.await_contenders(1)
+        self.release(holder)
+
+    def test_hold(self):
+        run = self.contain("(sh -c 'read x' <&3 &) 3<&0; sh -c 'read x' <&0 & exec $Z -v hold $P </dev/null",
+                                  stdin=-1)
+        run.await_err(": held, token ")
+        run.process.stdin.close()
+        first = self.first(run)
+        keeper = await_true(lambda: keeper_of(first), "a keeper")
+        await_true(lambda: children(first) == [keeper], "no child but the keeper is left")
+        os.kill(first, signal.SIGTERM)
+        self.assertEqual(run.wait(), 0)
+        self.assert_nothing_left()
+
+    def test_release_of_a_background_hold(self):
+        run = self.contain('lock=$($Z hold -b $P) && eval "$lock" && $Z release && $Z lock -n $P echo ran')
+        self.assertEqual((run.wait(), run.out, run.err), (0, "ran\n", ""))
+        self.assert_nothing_left()
+
+
+if __name__ == "__main__":
+    main()
