@@ -15,7 +15,7 @@ pid_t cli_daemon_fork(int *ready_fd);
 pid_t cli_daemon(int *ready_fd);
 
 /* cli_daemon_await: in the starter: waits until it is ready, and prints what it has written; an exit code, its own
- * where it has ended before.  CLI_SYSTEM, with errno set and the process alive, if that cannot be printed. */
+ * where it has ended before.  CLI_SYSTEM, with the process alive, if that cannot be printed. */
 int cli_daemon_await(pid_t daemon, int ready_fd);
 
 #endif
