@@ -18,6 +18,7 @@ struct stay {
     bool waits;         /* It waits to enter. */
     uint64_t asked_at;  /* To enter. */
     uint64_t queued_at; /* NEVER where it is not known that its znode is there. */
+    uint64_t leave_at;  /* NEVER where it has not asked to leave. */
     uint64_t over_at;   /* Where it is not here. */
     unsigned number;    /* Of the enter. */
 };
@@ -84,8 +85,8 @@ static void judge_failure(const struct seen *s)
     }
 }
 
-/* Since when participants with n ids wait, NEVER where there are fewer or more, or where those with
- * another n are among the actors. */
+/* Since when participants with n ids wait and all others want to leave, NEVER where that is not so, or
+ * where those with another n are among the actors. */
 static uint64_t complete_since(int thing)
 {
     uint64_t since = left_at[thing];
@@ -102,9 +103,12 @@ static uint64_t complete_since(int thing)
             counted |= is_namesake(i, j) && stays[j].waits;
         }
         n += stays[i].waits && !counted;
-        since = stays[i].waits && stays[i].asked_at > since ? stays[i].asked_at : since;
+        if (stays[i].here) {
+            uint64_t from = stays[i].waits ? stays[i].asked_at : stays[i].leave_at;
+            since = from > since ? from : since;
+        }
     }
-    return n == plan->things[thing].n ? since : NEVER;
+    return n == plan->things[thing].n ? since : NEVER; /* Also where one inside does not leave. */
 }
 
 static void judge_round(const struct seen *s)
@@ -155,7 +159,10 @@ static void see(const struct seen *s)
                            .waits = true,
                            .asked_at = s->at,
                            .queued_at = NEVER,
+                           .leave_at = NEVER,
                            .number = s->number};
+    } else if (s->kind == SEEN_ASK && s->what == DO_LEAVE && a->leave_at == NEVER) {
+        a->leave_at = s->at;
     } else if (s->kind == SEEN_QUEUED && a->queued_at == NEVER) {
         a->queued_at = s->at;
     } else if (s->kind == SEEN_DONE) {
