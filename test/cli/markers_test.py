@@ -464,8 +464,8 @@ class PartOfAScript(Markers):
         super().setUp()
         self.script("migrate", '#!/bin/sh\necho "migrates $*"\nzksync held /deploy/prod; echo "held $?"\n')
 
-    def part(self, shell, env, wait="-w 1m"):
-        text = PART[shell].replace("-w 1m", wait) + 'echo "ends"\n'
+    def part(self, shell, env, wait="-w 1m", repeat=1):
+        text = PART[shell].replace("-w 1m", wait) * repeat + 'echo "ends"\n'
         return self.spawn([self.called(shell), "-c", text], env=env, cwd=self.folder)
 
     def test_runs_under_the_lock(self):
@@ -494,6 +494,14 @@ class PartOfAScript(Markers):
             for shell in ALL_SHELLS:
                 run = self.part(shell, env)
                 self.assertEqual((run.wait(), run.out), (69, ""), shell)
+
+    def test_again_and_again(self):
+        """The variables of the first time are stale in the second, and the lock has been released by then."""
+        for shell in ALL_SHELLS:
+            run = self.part(shell, self.settings(), repeat=5)
+            self.assertEqual((run.wait(), run.err), (0, ""), shell)
+            self.assertEqual(len(re.findall("held 0\n", run.out)), 5, shell)
+            self.assertEqual(len(set(re.findall(r"token (\d+)", run.out))), 5, shell)
 
     def test_with_no_servers_named(self):
         for env in (self.settings(), self.environment_of("/deploy/prod")):
