@@ -62,19 +62,20 @@ static void report_lock(struct cli_report *r, const char *what, const char *path
 }
 
 static void report_round(struct cli_report *r, const char *what, const char *path,
-                         const struct cli_job *job, const struct zks_view *view, cJSON *event)
+                         const struct cli_claim *claim, const struct zks_view *view, cJSON *event)
 {
-    size_t present = view != NULL ? count_present(view, job->id) : 0;
+    const char *id = zks_double_barrier_id(claim->barrier);
+    size_t present = view != NULL ? count_present(view, id) : 0;
     if (present == 0) {
         cli_report_tell(r, "%s: %s", path, what);
         return;
     }
     if (event != NULL) {
         cJSON_AddNumberToObject(event, "present", (double)present);
-        cJSON_AddNumberToObject(event, "n", job->n);
+        cJSON_AddNumberToObject(event, "n", claim->job->n);
     }
     cli_report_tell(r, "%s: %s, %zu of %u participants were there", path, what, present,
-                    (unsigned)job->n);
+                    (unsigned)claim->job->n);
 }
 
 void cli_busy_report(struct cli_report *r, const struct cli_claim *claim, int error)
@@ -94,7 +95,7 @@ void cli_busy_report(struct cli_report *r, const struct cli_claim *claim, int er
     if (claim->lock != NULL) {
         report_lock(r, what, path, view, event);
     } else {
-        report_round(r, what, path, job, view, event);
+        report_round(r, what, path, claim, view, event);
     }
     cli_report_send(r, event);
     zks_view_free(view);
