@@ -1,8 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A planted bug, which must be caught: see CMakeLists.txt and planted/.  The first line of its patch says
- * what is wrong, and the second one can say by which seed it is caught; if it is not others are tried, and
- * then what sweep.h makes. */
+/* Planted bugs, each of which must be caught: see CMakeLists.txt and planted/.  The first line of a patch
+ * says what is wrong, and the second one can say by which seed it is caught; if it is not others are tried,
+ * and then what sweep.h makes.
+ *
+ * The program runs itself for each bug, with the bug's library loaded first.  Arguments name bugs. */
+#include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,7 +17,7 @@
 #include "history.h"
 #include "sweep.h"
 
-enum { HANG_S = 20 };
+enum { HANG_S = 20, CONTROLS = 1000 };
 
 static uint64_t seeds_max(void)
 {
@@ -109,7 +113,7 @@ static bool read_patch(const char *name, char *what, int size, uint64_t *hint)
     snprintf(path, sizeof path, "%s/planted/%s.patch", SIM_FOLDER, name);
     FILE *file = fopen(path, "r");
     if (file == NULL || fgets(what, size, file) == NULL || fgets(line, sizeof line, file) == NULL) {
-        printf("not ok 1 - %s has no description\n", path);
+        printf("%s: no description\n", path);
         return false;
     }
     fclose(file);
@@ -118,27 +122,149 @@ static bool read_patch(const char *name, char *what, int size, uint64_t *hint)
     return true;
 }
 
-int main(void)
+/* One bug, whose library is loaded. */
+static int hunt_one(const char *name)
 {
-    static const char prefix[] = "sim_planted_";
-    const char *name = program_invocation_short_name + sizeof prefix - 1;
     char what[256];
     uint64_t hint;
-    puts("1..1");
     if (!read_patch(name, what, sizeof what, &hint)) {
         return 1;
     }
+    bool caught = hunt_in_child(name, hint);
+    if (caught) {
+        printf("%s: %s %" PRIu64 ", caught by %s: %s\n", name, catch->from, catch->number,
+               catch->checker, what);
+    } else {
+        printf("%s: has survived %" PRIu64 " seeds and the sweep: %s\n", name, seeds_max(), what);
+    }
+    return caught ? 0 : 1;
+}
+
+struct bug {
+    char name[128];
+    pid_t pid;
+    int from; /* What its hunt prints. */
+    bool done, caught;
+};
+
+static void start(struct bug *bug)
+{
+    char library[1024];
+    int ends[2];
+    snprintf(library, sizeof library, "%s/%s.so", SIM_PLANTED, bug->name);
+    fflush(stdout);
+    if (pipe2(ends, O_CLOEXEC) != 0 || (bug->pid = fork()) < 0) {
+        perror(bug->name);
+        exit(1);
+    }
+    if (bug->pid == 0) {
+        dup2(ends[1], STDOUT_FILENO);
+        setenv("LD_PRELOAD", library, 1);
+        /* The loader only warns where a library is missing. */
+        if (access(library, R_OK) == 0) {
+            execl("/proc/self/exe", program_invocation_name, "--hunt", bug->name, (char *)NULL);
+        }
+        perror(library);
+        _exit(1);
+    }
+    close(ends[1]);
+    bug->from = ends[0];
+}
+
+/* Waits for the end of any hunt. */
+static void finish(struct bug *bugs, size_t n)
+{
+    int status;
+    pid_t pid = wait(&status);
+    for (size_t i = 0; i < n; i++) {
+        if (bugs[i].pid == pid) {
+            bugs[i].done = true;
+            bugs[i].caught = status == 0;
+        }
+    }
+}
+
+static void print(const struct bug *bug, size_t number)
+{
+    char line[1024];
+    FILE *said = fdopen(bug->from, "r");
+    if (said == NULL || fgets(line, sizeof line, said) == NULL) {
+        snprintf(line, sizeof line, "%s: the hunt has failed\n", bug->name);
+    }
+    printf("%sok %zu - %s", bug->caught ? "" : "not ", number, line);
+    fflush(stdout);
+    if (said != NULL) {
+        fclose(said);
+    }
+}
+
+/* Without any bug nothing may be caught; a program that just crashes would catch everything. */
+static bool control(void)
+{
+    int status = 1;
+    pid_t pid = fork();
+    if (pid == 0) {
+        for (uint64_t seed = 1; !catch->caught && seed <= CONTROLS; seed++) {
+            try_seed(seed);
+        }
+        _exit(catch->caught ? 1 : 0);
+    }
+    waitpid(pid, &status, 0);
+    printf("%sok 1 - without a bug nothing is caught\n", status == 0 ? "" : "not ");
+    return status == 0;
+}
+
+/* As many hunts at a time as there are processors; prints in the order of the bugs. */
+static bool hunt_all(struct bug *bugs, size_t n)
+{
+    long width = sysconf(_SC_NPROCESSORS_ONLN);
+    size_t started = 0;
+    printf("1..%zu\n", n + 1);
+    fflush(stdout);
+    bool all = control() && n > 0;
+    for (size_t ended = 0, printed = 0; printed < n;) {
+        while (started < n && started - ended < (size_t)(width > 0 ? width : 1)) {
+            start(&bugs[started++]);
+        }
+        finish(bugs, started);
+        ended++;
+        for (; printed < n && bugs[printed].done; printed++) {
+            print(&bugs[printed], printed + 2);
+            all = all && bugs[printed].caught;
+        }
+    }
+    return all;
+}
+
+static int is_patch(const struct dirent *entry)
+{
+    const char *dot = strrchr(entry->d_name, '.');
+    return dot != NULL && strcmp(dot, ".patch") == 0;
+}
+
+int main(int argc, char **argv)
+{
+    static struct bug bugs[1000];
+    size_t n = 0;
     catch = mmap(NULL, sizeof *catch, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     if (catch == MAP_FAILED) {
         perror("mmap");
         return 1;
     }
-    bool caught = hunt_in_child(name, hint);
-    if (caught) {
-        printf("ok 1 - %s %" PRIu64 ", caught by %s: %s\n", catch->from, catch->number,
-               catch->checker, what);
-    } else {
-        printf("not ok 1 - has survived %" PRIu64 " seeds and the sweep: %s\n", seeds_max(), what);
+    if (argc == 3 && strcmp(argv[1], "--hunt") == 0) {
+        unsetenv("LD_PRELOAD");
+        return hunt_one(argv[2]);
     }
-    return caught ? 0 : 1;
+    for (; argc > 1 && n + 1 < (size_t)argc; n++) {
+        snprintf(bugs[n].name, sizeof bugs[n].name, "%s", argv[n + 1]);
+    }
+    struct dirent **found = NULL;
+    int count = argc > 1 ? 0 : scandir(SIM_FOLDER "/planted", &found, is_patch, alphasort);
+    for (int i = 0; i < count; i++) {
+        size_t length = strlen(found[i]->d_name) - strlen(".patch");
+        snprintf(bugs[n++].name, sizeof bugs[0].name, "%.*s", (int)length, found[i]->d_name);
+        free(found[i]);
+    }
+    free(found);
+    return hunt_all(bugs, n) ? 0 : 1;
 }
