@@ -3,7 +3,7 @@
  * server of tmux is, and ended by itself when nobody has needed it for ZKS_LOCAL_IDLE_MS.
  *
  * All of it is in one folder, $XDG_STATE_HOME/zksync or ~/.local/state/zksync, of which nobody else may
- * write anything:
+ * write anything, and which hosts and containers that share it have one server for:
  *
  *   data/         the server's znodes and sessions
  *   secret        what a client must present; made once, and readable by the user alone
@@ -53,8 +53,9 @@ ZKS_EXPORT int zks_local_find(int64_t timeout_ms, zks_log_cb log, void *log_arg,
 /* zks_local_start: finds it, or starts one and waits until it serves.  Of many who call this at once,
  * one starts it.  What runs is `zksync serve --background`: the program that $ZKSYNC_COMMAND names, or
  * the calling one where that is zksync, or the one that belongs to this library, or the one in $PATH.
- * It keeps nothing of the caller's: no descriptor, no terminal, no signal, no folder.  On failure
- * *local is not touched; a server that takes longer may come to serve all the same.
+ * It keeps nothing of the caller's: no descriptor, no terminal, no signal, no folder.  The program may
+ * ignore SIGCHLD, or reap all its children itself.  On failure *local is not touched; a server that takes
+ * longer may come to serve all the same.
  *  ZKS_EDISCONNECTED  none serves within `timeout_ms`, or it could not be started.
  *  ZKS_EACCES, ZKS_ESYSTEM  as zks_local_find; or the folder cannot be made.
  *  ZKS_EINVAL

@@ -18,7 +18,6 @@ static int error_of(int number)
     switch (number) {
     case EACCES:
     case EPERM:
-    case EROFS:
         return ZKS__J_ACCESS;
     case ENOMEM:
         return ZKS__J_NOMEM;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Calls the library's functions for the local server, as a program that embeds it would:
  *
- *   local_calls [nocldwait | reap] (folder | find | start | pid | claim)...
+ *   local_calls [setuid] [nocldwait | reap] (folder | find | start | pid | claim)...
  *
  * A line for each call: what it returned, and the sentence that belongs to an error. */
 #include <pthread.h>
@@ -10,6 +10,7 @@
 #include <string.h>
 #include <sys/wait.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "zksync/err.h"
 #include "zksync/local.h"
@@ -43,8 +44,9 @@ static int prepare(const char *word)
 {
     struct sigaction action = {.sa_handler = SIG_DFL, .sa_flags = SA_NOCLDWAIT};
     pthread_t thread;
-    return strcmp(word, "nocldwait") == 0 ? sigaction(SIGCHLD, &action, NULL)
-                                          : pthread_create(&thread, NULL, reap, NULL);
+    return strcmp(word, "setuid") == 0      ? setresuid(geteuid(), geteuid(), geteuid())
+           : strcmp(word, "nocldwait") == 0 ? sigaction(SIGCHLD, &action, NULL)
+                                            : pthread_create(&thread, NULL, reap, NULL);
 }
 
 static int call_claim(char *text, size_t size)
@@ -90,7 +92,8 @@ static void call(const char *word)
 int main(int argc, char **argv)
 {
     for (int i = 1; i < argc; i++) {
-        bool prepares = strcmp(argv[i], "nocldwait") == 0 || strcmp(argv[i], "reap") == 0;
+        bool prepares = strcmp(argv[i], "setuid") == 0 || strcmp(argv[i], "nocldwait") == 0 ||
+                        strcmp(argv[i], "reap") == 0;
         if (prepares && prepare(argv[i]) != 0) {
             return 1;
         }

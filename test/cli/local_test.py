@@ -244,6 +244,10 @@ class Records(Local):
         result = self.use("--connect-timeout", "0.3", "ping")
         self.assertEqual(result.code, 69)
         self.assertIn("being started or ended", result.err)
+        result = self.use("--connect-timeout", "0.3", "serve", "--stop")
+        self.assertEqual((result.code, result.err), (75, "zksync: a local server is being started or ended\n"))
+        self.assertEqual(self.use("serve").code, 75)
+        self.assertEqual([name for name, _ in self.calls("pid", "claim")], ["ZKS_EBUSY", "ZKS_EEXIST"])
 
     def test_one_that_ends(self):
         """Who comes then waits until it has gone, and starts another."""

@@ -212,7 +212,7 @@ class FileSystem(Place):
 
     @needs("mount")
     def test_read_only(self):
-        for words in STARTS:
+        for words in [*STARTS, ["serve", "--data", self.state]]:
             result = self.use_on("ro", *words)
             self.assertEqual((result.code, result.out), (71, ""), words)
             self.assertIn(self.state, result.err)
@@ -288,7 +288,7 @@ class Owners(Place):
             file.write(f"root:x:0:0:root:/root:/bin/sh\n"
                        f"{self.OWNER}:x:{user.pw_uid}:{user.pw_gid}:{self.OWNER}:{home}:/bin/sh\n")
         script = f'mount --bind {users} /etc/passwd && exec "$0" "$@"'
-        result = Result(self.spawn([*unshare("mount"), "sh", "-c", script, program, "folder", "start"],
+        result = Result(self.spawn([*unshare("mount"), "sh", "-c", script, program, "setuid", "folder", "start"],
                                    env=self.local()))
         if result.code != 0:
             self.skipTest("such a program cannot be run here: " + result.err)

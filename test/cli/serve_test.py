@@ -31,6 +31,17 @@ class Serve(Local):
             self.assertEqual((result.code, result.out), (75, ""))
             self.assertIn(f"runs already, at {address}, process {run.pid}", result.err)
 
+    def test_in_the_background_where_sigchld_is_ignored(self):
+        def ignore():
+            die_with_parent()
+            signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+
+        for code, text in ((0, "ready "), (75, "")):
+            result = self.zksync("serve", "-b", env=self.local(), preexec_fn=ignore)
+            self.assertEqual(result.code, code, result.err)
+            self.assertEqual(result.out[:6], text)
+            self.assertEqual("runs already" in result.err, code == 75)
+
     def test_status(self):
         self.assertEqual(self.status(), {"running": False, "folder": self.state})
         self.assertFalse(os.path.exists(self.state))
