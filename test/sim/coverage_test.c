@@ -91,6 +91,7 @@ static const struct {
      "a server lags, the session expires, it is cancelled"},
     {"double barrier", "looking", "judging", "the same"},
     {"double barrier", "waiting", "judging", "the same, and nobody may read the old znode"},
+    {"double barrier", "blocked", "judging", "the same as that"},
     {"double barrier", "opening", "judging", "the same as that"},
     {"double barrier", "clearing", "judging", "the same as that"},
     {"double barrier", "leaving", "starting", "the next enter waits, and litter turns up"},
@@ -101,6 +102,7 @@ static const struct {
     {"double barrier", "checking", "starting", NULL},
     {"double barrier", "looking", "starting", NULL},
     {"double barrier", "clearing", "settling", NULL},
+    {"double barrier", "clearing", "exiting", NULL},
 };
 
 /* Whether a transition may be missing, in a run of the whole sweep or not. */
