@@ -165,7 +165,8 @@ static int64_t find_pid(zks_log_cb log, void *log_arg)
     zks__host_get(&here);
     if (!zks__host_same_pids(&here, &r.host)) {
         zks__place_say(&place, ZKS_LOG_ERROR,
-                       "zksync: the local server of %s runs %s: its process is known there alone",
+                       "zksync: the local server of %s runs %s: its process ID means nothing here; "
+                       "end it there",
                        place.folder, where(&r, text));
         return ZKS_EDISCONNECTED;
     }
