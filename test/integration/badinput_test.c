@@ -111,6 +111,24 @@ static void test_paths(void **state)
     it_ok(zks_client_close(client));
 }
 
+/* With a root in front of it a path is longer, and is never cut. */
+static void test_paths_below_a_root(void **state)
+{
+    struct it *it = *state;
+    zks_client_options options = it_options(NULL, 0);
+    options.root = it->path;
+    zks_client *client = it_open_with(&options);
+    char *longest = long_path(1023 - strlen(it->path));
+    char *too_long = long_path(1023 - strlen(it->path) + 1);
+    for (int kind = 0; kind < KINDS; kind++) {
+        it_ok(make((enum kind)kind, client, longest));
+        it_equal(make((enum kind)kind, client, too_long), ZKS_EINVAL);
+    }
+    free(longest);
+    free(too_long);
+    it_ok(zks_client_close(client));
+}
+
 static int make_double(zks_client *client, const char *path, uint32_t n, const char *id)
 {
     zks_double_barrier *barrier = NULL;
@@ -143,6 +161,9 @@ static void test_ids_numbers_and_sizes(void **state)
     it_equal(make_double(client, it->path, ZKS_DOUBLE_BARRIER_N_MAX + 1, "a"), ZKS_EINVAL);
     it_equal(make_double(client, it->path, UINT32_MAX, "a"), ZKS_EINVAL);
     it_equal(make_double(client, path, ZKS_DOUBLE_BARRIER_N_MAX, id), ZKS_ETOOMANY);
+    /* The opening of such a round would be a request of some 1.1 MiB, and of 0.8 MiB. */
+    it_equal(make_double(client, path, 700, id), ZKS_ETOOMANY);
+    it_ok(make_double(client, path, 500, id));
     zks_rwlock *lock = NULL;
     zks_rwlock_options options = ZKS_RWLOCK_OPTIONS_INIT;
     options.size = 0;
@@ -378,6 +399,7 @@ int main(int argc, char **argv)
     const struct CMUnitTest tests[] = {
         it_test(test_null_arguments),
         it_test(test_paths),
+        it_test(test_paths_below_a_root),
         it_test(test_ids_numbers_and_sizes),
         it_test(test_negative_times),
         it_test(test_operations),

@@ -333,6 +333,35 @@ static void test_setters_end_opens_nothing(void **state)
     waiter_close(&w);
 }
 
+static void read_id(struct it *it, char id[64])
+{
+    char data[2048];
+    size_t length = sizeof data - 1;
+    assert_true(rawzk_get(it->raw, it->path, data, &length, NULL));
+    cJSON *json = cJSON_ParseWithLength(data, length);
+    const char *seen = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(json, "id"));
+    assert_non_null(seen);
+    (void)snprintf(id, 64, "%s", seen);
+    cJSON_Delete(json);
+}
+
+/* By its id a handle knows the znode of its own setting, so no two settings have the same one. */
+static void test_each_setting_has_an_id(void **state)
+{
+    struct it *it = *state;
+    char ids[2][64];
+    zks_client *client = it_open(NULL, 0);
+    zks_barrier *barrier = it_barrier(client, it->path);
+    for (size_t i = 0; i < 2; i++) {
+        it_ok(zks_barrier_set(barrier, IT_LIMIT_MS));
+        read_id(it, ids[i]);
+        it_ok(zks_barrier_unset(barrier, IT_LIMIT_MS));
+    }
+    assert_string_not_equal(ids[0], ids[1]);
+    zks_barrier_free(barrier);
+    it_ok(zks_client_close(client));
+}
+
 static void test_data_is_json(void **state)
 {
     struct it *it = *state;
@@ -586,6 +615,7 @@ int main(int argc, char **argv)
         it_test(test_waits_among_quick_settings),
         it_test(test_setters_end_opens_nothing),
         it_test(test_data_is_json),
+        it_test(test_each_setting_has_an_id),
         it_test(test_wait_survives_a_reconnect),
         it_test(test_unset_while_the_waiter_is_cut_off),
         it_test(test_unset_and_set_again_while_the_waiter_is_cut_off),

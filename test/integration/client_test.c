@@ -241,11 +241,14 @@ static void unreachable_servers(void **state)
 {
     zks_client *client = NULL;
     struct it *it = *state;
-    zks_client_options options = options_for(nowhere, NULL);
+    struct it_states states;
+    zks_client_options options = options_for(nowhere, &states);
     options.connect_timeout_ms = 300;
     size_t threads = it_threads();
     it_equal(zks_client_open(&options, &client), ZKS_EDISCONNECTED);
     assert_null(client);
+    assert_int_equal(it_states_count(&states),
+                     0); /* It would be told of a client that it never saw. */
     it_await(it_threads() == threads);
     options.connect_timeout_ms = 0;
     it_ok(zks_client_open(&options, &client));

@@ -3,6 +3,7 @@
 #include <arpa/inet.h>
 #include <unistd.h>
 
+#include "frameproxy.h"
 #include "kill_session.h"
 #include "observing.h"
 
@@ -82,6 +83,26 @@ static void check_lock(const struct it *it, const struct zks_view *v, struct par
         assert_true(c->data_len > 0 || c->data == NULL || known);
     }
     assert_int_equal(v->contenders[0].session, zks_client_session_id(a->client));
+}
+
+/* What is not there yet is followed, too. */
+static void test_what_is_absent_is_followed(void **state)
+{
+    struct it *it = *state;
+    struct zks_view *view = NULL;
+    zks_observer *observer = NULL;
+    zks_client *client = it_open(NULL, 0);
+    it_ok(zks_observer_new(client, it->path, false, &observer));
+    it_ok(zks_observer_next(observer, IT_LIMIT_MS, &view));
+    assert_int_equal(view->kind, ZKS_VIEW_ABSENT);
+    zks_view_free(view);
+    it_equal(zks_observer_next(observer, 0, &view), ZKS_EBUSY);
+    rawzk_create_path(it->raw, it->path);
+    it_ok(zks_observer_next(observer, IT_LIMIT_MS, &view));
+    assert_int_not_equal(view->kind, ZKS_VIEW_ABSENT);
+    zks_view_free(view);
+    zks_observer_free(observer);
+    it_ok(zks_client_close(client));
 }
 
 static void test_a_lock(void **state)
@@ -440,6 +461,22 @@ static void test_what_may_not_be_read(void **state)
     two_close(&a, &b);
 }
 
+/* A look is as new as its sync: it does without no answer to that. */
+static void test_the_sync_of_a_look(void **state)
+{
+    struct it *it = *state;
+    struct zks_view *view = NULL;
+    struct frameproxy *proxy = frameproxy_start(ens_direct_server(0));
+    zks_client *client = it_open(frameproxy_address(proxy), 0);
+    frameproxy_swallow_reply(proxy, FRAME_SYNC, it->path, 1);
+    it_ok(zks_look(client, it->path, IT_LIMIT_MS, &view));
+    assert_int_equal(frameproxy_hits(proxy), 1);
+    assert_int_equal(view->kind, ZKS_VIEW_ABSENT);
+    zks_view_free(view);
+    it_ok(zks_client_close(client));
+    frameproxy_stop(proxy);
+}
+
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
@@ -454,6 +491,8 @@ int main(int argc, char **argv)
         observer_test(test_a_cut_connection),
         observer_test(test_many_changes),
         observer_test(test_what_may_not_be_read),
+        observer_test(test_the_sync_of_a_look),
+        observer_test(test_what_is_absent_is_followed),
     };
     it_begin(argc, argv);
     return cmocka_run_group_tests_name("observer", tests, NULL, NULL);

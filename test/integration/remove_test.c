@@ -179,6 +179,22 @@ static void test_ping(void **state)
     it_ok(zks_client_close(client));
 }
 
+/* A ping is a read and a write. */
+static void test_a_ping_asks_for_both(void **state)
+{
+    struct zks_ping ping;
+    struct frameproxy *proxy = frameproxy_start(ens_direct_server(0));
+    zks_client *client = it_open(frameproxy_address(proxy), 0);
+    (void)state;
+    unsigned reads = frameproxy_count(proxy, FRAME_EXISTS);
+    assert_int_equal(frameproxy_count(proxy, FRAME_SET_DATA), 0);
+    it_ok(zks_client_ping(client, IT_LIMIT_MS, &ping));
+    assert_int_equal(frameproxy_count(proxy, FRAME_EXISTS), reads + 1);
+    assert_int_equal(frameproxy_count(proxy, FRAME_SET_DATA), 1);
+    it_ok(zks_client_close(client));
+    frameproxy_stop(proxy);
+}
+
 static void test_servers_and_roots_that_are_not_there(void **state)
 {
     struct it *it = *state;
@@ -321,6 +337,7 @@ int main(int argc, char **argv)
         observer_test(test_remove_that_is_refused),
         observer_test(test_remove_without_an_answer),
         observer_test(test_ping),
+        observer_test(test_a_ping_asks_for_both),
         observer_test(test_servers_and_roots_that_are_not_there),
         observer_test(test_the_option_pid),
         observer_test(test_the_place),

@@ -258,6 +258,29 @@ static void unlock_while_cut_off(void **state)
     two_close(&a, &b);
 }
 
+/* A writer that is on its way to be a reader says so: other readers may be in already. */
+static void downgrade_while_cut_off(void **state)
+{
+    struct it *it = *state;
+    struct party a;
+    struct party b;
+    it_need_proxy();
+    party_open(&a, ens_server(0), 0, it->path);
+    party_open(&b, ens_direct(), 0, it->path);
+    party_write(&a);
+    party_queue(&b, ZKS_RWLOCK_READ, it, it->path, 2);
+    proxy_cut(0);
+    (void)it_states_await(&a.states, 0, ZKS_CLIENT_SUSPENDED);
+    it_equal(zks_rwlock_downgrade(a.lock, 50), ZKS_ETIMEDOUT);
+    assert_int_equal(zks_rwlock_held(a.lock), ZKS_RWLOCK_READ);
+    proxy_heal(0);
+    party_granted(&b, ZKS_RWLOCK_READ);
+    assert_int_equal(zks_rwlock_held(a.lock), ZKS_RWLOCK_READ);
+    party_unlock(&a);
+    party_unlock(&b);
+    two_close(&a, &b);
+}
+
 /* Whether the server at the address has a connection of the session, by what it says itself. */
 static bool server_has(const char *address, int64_t session)
 {
@@ -413,6 +436,7 @@ int main(int argc, char **argv)
         it_test(expiry_is_an_error_where_asked_for),
         it_test(holder_keeps_it_over_a_short_cut),
         it_test(unlock_while_cut_off),
+        it_test(downgrade_while_cut_off),
         it_test(holder_keeps_it_when_its_server_is_killed),
         it_test(stopped_process_finds_it_lost),
     };

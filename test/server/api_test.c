@@ -95,6 +95,73 @@ static void a_dropped_reply_leaves_one_znode(void **state)
     serving_close(&s);
 }
 
+/* The parents that a lock makes are containers, which the server removes. */
+static void empty_parents_are_removed(void **state)
+{
+    struct serving s;
+    struct party a;
+    (void)state;
+    zks_server_options options = serving_options(&s, false);
+    options.reap_ms = 50;
+    serving_open_with(&s, &options);
+    size_t before = serving_stats(&s).znodes;
+    party_open(&a, serving_address(&s), 0, path);
+    party_write(&a);
+    assert_int_equal(serving_stats(&s).znodes, before + 3);
+    party_unlock(&a);
+    it_await(serving_stats(&s).znodes == before);
+    party_close(&a);
+    serving_close(&s);
+}
+
+/* Answers that nobody has read yet do not keep the end of the session from the server. */
+static void close_with_answers_on_their_way(void **state)
+{
+    enum { ROUNDS = 20, LOCKS = 100 };
+    struct serving s;
+    zks_rwlock *locks[LOCKS];
+    struct it_op ops[LOCKS];
+    char name[32];
+    (void)state;
+    serving_open(&s, false);
+    for (int round = 0; round < ROUNDS; round++) {
+        zks_client *client = it_open(serving_address(&s), 120000);
+        for (int i = 0; i < LOCKS; i++) {
+            (void)snprintf(name, sizeof name, "/close/%d", i);
+            locks[i] = it_rwlock(client, name);
+            it_op_init(&ops[i]);
+            it_ok(zks_rwlock_wrlock_op(locks[i], ZKS_FOREVER, &ops[i].op));
+        }
+        it_ok(zks_client_close(client));
+        for (int i = 0; i < LOCKS; i++) {
+            zks_rwlock_free(locks[i]);
+        }
+        it_await(serving_stats(&s).sessions == 0);
+    }
+    serving_close(&s);
+}
+
+/* What zks_local_ask() takes, and what it does not take for an answer. */
+static void questions(void **state)
+{
+    struct serving s;
+    char answer[8] = "";
+    (void)state;
+    zks_server_options options = serving_options(&s, false);
+    options.max_connections = 1;
+    serving_open_with(&s, &options);
+    const char *address = serving_address(&s);
+    it_ok(zks_local_ask(address, "ruok", IT_LIMIT_MS, answer, sizeof answer));
+    assert_string_equal(answer, "imok");
+    it_equal(zks_local_ask(address, "ruokk", IT_LIMIT_MS, answer, sizeof answer), ZKS_EINVAL);
+    it_equal(zks_local_ask(address, "ruok", -2, answer, sizeof answer), ZKS_EINVAL);
+    it_equal(zks_local_ask("localhost", "ruok", IT_LIMIT_MS, answer, sizeof answer), ZKS_EINVAL);
+    zks_client *client = it_open(address, 0);
+    it_equal(zks_local_ask(address, "ruok", IT_LIMIT_MS, answer, sizeof answer), ZKS_EDISCONNECTED);
+    it_ok(zks_client_close(client));
+    serving_close(&s);
+}
+
 /* ---- Stop and start ---- */
 
 static void start_again(bool on_disk)
@@ -497,6 +564,9 @@ int main(int argc, char **argv)
         serving_test(an_expired_session_has_lost),
         serving_test(a_cut_connection_keeps_its_lock),
         serving_test(a_dropped_reply_leaves_one_znode),
+        serving_test(empty_parents_are_removed),
+        serving_test(questions),
+        serving_test(close_with_answers_on_their_way),
         serving_test(started_again_in_memory),
         serving_test(started_again_from_disk),
         serving_test(opened_again_from_disk),

@@ -1,17 +1,20 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The command's own arithmetic and text: durations, the times of a loss, what may go to a terminal. */
+#include <poll.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
 #include "cli/duration.h"
 #include "cli/exit.h"
 #include "cli/lease.h"
+#include "cli/timer.h"
 #include "cli/who.h"
 
 static void test_durations(void **state)
@@ -127,6 +130,25 @@ static void test_kill_leaves_the_margin(void **state)
     }
 }
 
+/* A time that has passed is due at once, were it the first of all. */
+static void test_timers(void **state)
+{
+    (void)state;
+    const uint64_t passed[] = {0, 1, zks_clock_ms()};
+    int timer = cli_timer_open();
+    assert_true(timer >= 0);
+    struct pollfd poll_it = {.fd = timer, .events = POLLIN};
+    for (size_t i = 0; i < sizeof passed / sizeof passed[0]; i++) {
+        cli_timer_set(timer, UINT64_MAX);
+        assert_int_equal(poll(&poll_it, 1, 0), 0);
+        cli_timer_set(timer, passed[i]);
+        assert_int_equal(poll(&poll_it, 1, 60000), 1);
+    }
+    cli_timer_set(timer, zks_clock_ms() + 3600000);
+    assert_int_equal(poll(&poll_it, 1, 0), 0);
+    assert_int_equal(close(timer), 0);
+}
+
 static void test_what_goes_to_a_terminal(void **state)
 {
     (void)state;
@@ -194,6 +216,7 @@ int main(void)
         cmocka_unit_test(test_ages_and_times),
         cmocka_unit_test(test_the_times_of_a_loss),
         cmocka_unit_test(test_kill_leaves_the_margin),
+        cmocka_unit_test(test_timers),
         cmocka_unit_test(test_what_goes_to_a_terminal),
         cmocka_unit_test(test_who),
         cmocka_unit_test(test_exit_codes),

@@ -150,9 +150,9 @@ static void test_paths_say_what_is_wrong(void **state)
 }
 
 /* What clients that are opened with this ZKSYNC_LOG write to standard error. */
-static void log_of(const char *value, const char *servers, char *text, size_t size)
+static void log_with(zks_client_options options, const char *value, const char *servers, char *text,
+                     size_t size)
 {
-    zks_client_options options = ZKS_CLIENT_OPTIONS_INIT;
     zks_client *client = NULL;
     FILE *file = tmpfile();
     int saved = dup(STDERR_FILENO);
@@ -173,10 +173,31 @@ static void log_of(const char *value, const char *servers, char *text, size_t si
     assert_int_equal(fclose(file), 0);
 }
 
+static void log_of(const char *value, const char *servers, char *text, size_t size)
+{
+    const zks_client_options options = ZKS_CLIENT_OPTIONS_INIT;
+    log_with(options, value, servers, text, size);
+}
+
+static void count_line(enum zks_log_level level, const char *line, void *arg)
+{
+    (void)level;
+    (void)line;
+    ++*(int *)arg;
+}
+
 static void test_the_environment_turns_the_log_on(void **state)
 {
     char text[8192];
+    int lines = 0;
+    zks_client_options options = ZKS_CLIENT_OPTIONS_INIT;
     (void)state;
+    options.log = count_line;
+    options.log_arg = &lines;
+    options.log_level = ZKS_LOG_ERROR;
+    log_with(options, "debug", "zk1", text, sizeof text);
+    assert_string_equal(text, "");
+    assert_int_equal(lines, 1);
     log_of(NULL, "zk1", text, sizeof text);
     assert_string_equal(text, "");
     log_of("", "zk1", text, sizeof text);
