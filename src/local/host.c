@@ -44,22 +44,22 @@ void zks__host_get(struct zks__host *h)
     get_namespace("/proc/self/ns/pid", h->pids);
 }
 
-static bool same(const char *a, const char *b)
+static bool known(const char *a, const char *b)
 {
-    return strcmp(a, b) == 0 || strcmp(a, unknown) == 0 || strcmp(b, unknown) == 0;
+    return strcmp(a, unknown) != 0 && strcmp(b, unknown) != 0;
 }
 
 bool zks__host_same(const struct zks__host *a, const struct zks__host *b)
 {
-    return same(a->boot, b->boot);
+    return known(a->boot, b->boot) ? strcmp(a->boot, b->boot) == 0 : strcmp(a->name, b->name) == 0;
 }
 
 bool zks__host_same_net(const struct zks__host *a, const struct zks__host *b)
 {
-    return same(a->boot, b->boot) && same(a->net, b->net);
+    return zks__host_same(a, b) && (!known(a->net, b->net) || strcmp(a->net, b->net) == 0);
 }
 
 bool zks__host_same_pids(const struct zks__host *a, const struct zks__host *b)
 {
-    return same(a->boot, b->boot) && same(a->pids, b->pids);
+    return zks__host_same(a, b) && (!known(a->pids, b->pids) || strcmp(a->pids, b->pids) == 0);
 }

@@ -172,9 +172,11 @@ static int cannot_make(const struct zks__place *p, int error)
     struct stat info;
     (void)snprintf(path, sizeof path, "%s", p->folder);
     (void)find_nearest(path, &info);
-    zks__place_say(p, ZKS_LOG_ERROR,
-                   "zksync: %s, owned by %s: the local server's folder cannot be created there: %s",
-                   path, zks__user_name(info.st_uid, owner), strerror(error));
+    zks__place_say(
+        p, ZKS_LOG_ERROR,
+        "zksync: %s, owned by %s: the local server's folder cannot be created there: %s: "
+        "set XDG_STATE_HOME, or name servers with ZKSYNC_SERVERS",
+        path, zks__user_name(info.st_uid, owner), strerror(error));
     return ZKS_ESYSTEM;
 }
 

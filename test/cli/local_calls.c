@@ -46,7 +46,8 @@ static int prepare(const char *word)
     pthread_t thread;
     return strcmp(word, "setuid") == 0      ? setresuid(geteuid(), geteuid(), geteuid())
            : strcmp(word, "nocldwait") == 0 ? sigaction(SIGCHLD, &action, NULL)
-                                            : pthread_create(&thread, NULL, reap, NULL);
+           : pthread_create(&thread, NULL, reap, NULL) == 0 ? pthread_detach(thread)
+                                                            : -1;
 }
 
 static int call_claim(char *text, size_t size)

@@ -333,10 +333,12 @@ class Hosts(Place):
         self.assertEqual(result.code, 69)
         self.assertIn("on another host, ", result.err)
 
-    def test_what_is_not_known_is_no_other_host(self):
-        """Where /proc is hidden, say."""
-        self.lock_record(0, 1, text=record_text(boot="-", net="-", pids="-"))
-        self.assertEqual(self.calls("pid"), [("0", str(os.getpid()))])
+    def test_a_boot_id_that_is_not_known(self):
+        """Where /proc is hidden the host name counts."""
+        for host, name in ((os.uname().nodename, "0"), ("elsewhere", "ZKS_EDISCONNECTED")):
+            self.lock_record(0, 1, text=record_text(boot="-", net="-", pids="-", host=host))
+            self.assertEqual(self.calls("pid")[0][0], name)
+            shutil.rmtree(self.state)
 
     @needs("net")
     def test_another_network_namespace(self):
