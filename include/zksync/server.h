@@ -66,7 +66,9 @@ typedef struct zks_server_options {
     size_t max_znodes;      /* 10 million. */
     size_t max_bytes;       /* Of paths and data: 2 GiB. */
 
-    zks_log_cb log; /* NULL: nothing is logged.  It may be called by several threads at once. */
+    /* NULL: no log, unless ZKSYNC_LOG is set, as for a client.  It may be called by several threads at
+     * once. */
+    zks_log_cb log;
     void *log_arg;
     enum zks_log_level log_level; /* Default ZKS_LOG_WARN. */
 } zks_server_options;

@@ -11,8 +11,8 @@
 #include <unistd.h>
 
 #include "api/common.h"
-#include "api/log.h"
 #include "api/probe.h"
+#include "base/log.h"
 #include "driver/clock.h"
 #include "driver/deliveries.h"
 #include "zksync/config.h"
@@ -159,8 +159,8 @@ static int take_servers(zks_client *c, const char *servers)
 
 static int take_root(zks_client *c, const char *root)
 {
-    if (root[0] != '\0' && !zks__dir_valid(root)) {
-        return fail(c, ZKS_EINVAL, "root: \"%s\" is not a path such as /team", root);
+    if (root[0] != '\0' && zks__check_path(root) != 0) {
+        return failed(c, ZKS_EINVAL);
     }
     return copy(&c->options.root, root);
 }
@@ -243,7 +243,7 @@ static int take_options(zks_client *c, const zks_client_options *given)
     if (given != NULL) {
         memcpy(&o, given, given->size < sizeof o ? given->size : sizeof o);
     }
-    zks__log_choose(&o);
+    zks__log_choose(&o.log, &o.log_level);
     c->options = o;
     c->options.servers = c->options.root = c->options.auth_scheme = c->options.auth = NULL;
     c->options.identity = c->options.reason = NULL;

@@ -111,6 +111,9 @@ static int unknown(const struct cli_parser *p, const char *option)
     }
     cli_suggest_begin(&suggestion, name);
     for (const struct option *at = p->options; at->name != NULL; at++) {
+        if (strcmp(at->name, name) == 0) {
+            return cli_usage(p->command, "option \"--%s\" takes no value: \"%s\"", name, option);
+        }
         cli_suggest_consider(&suggestion, at->name);
     }
     return cli_usage(p->command, "unknown option \"%s\"%s", option,

@@ -8,6 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/log.h"
+
 enum { MAX_SESSION_MS = 120000, LINE_SIZE = 1024 };
 
 void zks__options_log(const zks_server_options *o, int level, const char *text)
@@ -52,15 +54,13 @@ static int parse_listen(const zks_server_options *o, struct sockaddr_storage *at
     if (len == 0 || len >= sizeof host || colon[1] == '\0' ||
         strspn(colon + 1, "0123456789") != strlen(colon + 1) || atol(colon + 1) > UINT16_MAX) {
         zks__options_say(o, ZKS_LOG_ERROR,
-                         "an address to listen at is like 127.0.0.1:2181, not \"%.200s\"",
-                         o->listen);
+                         "listen: \"%.200s\" is not an address such as 127.0.0.1:2181", o->listen);
         return ZKS_EINVAL;
     }
     (void)snprintf(host, sizeof host, "%.*s", (int)len, text);
     int rc = getaddrinfo(host, colon + 1, &hints, &found);
     if (rc != 0) {
-        zks__options_say(o, ZKS_LOG_ERROR, "the address \"%.200s\" cannot be listened at: %s",
-                         o->listen, gai_strerror(rc));
+        zks__options_say(o, ZKS_LOG_ERROR, "listen: \"%.200s\": %s", o->listen, gai_strerror(rc));
         return ZKS_EINVAL;
     }
     memcpy(at, found->ai_addr, found->ai_addrlen);
@@ -69,8 +69,8 @@ static int parse_listen(const zks_server_options *o, struct sockaddr_storage *at
     if (!is_loopback(at) && !o->allow_remote) {
         zks__options_say(
             o, ZKS_LOG_ERROR,
-            "\"%.200s\" can be reached from other machines, which nothing protects it from but "
-            "its secret: that has to be allowed explicitly",
+            "listen: \"%.200s\" can be reached from other hosts, against which only the secret "
+            "protects it: allow_remote (--allow-remote) permits that",
             o->listen);
         return ZKS_EINVAL;
     }
@@ -87,6 +87,18 @@ static bool copy_text(const char **text)
     const char *from = *text;
     *text = from != NULL ? strdup(from) : NULL;
     return from == NULL || *text != NULL;
+}
+
+/* Which option is not valid, once defaults stand for those that are not given; NULL if all are. */
+static const char *fault_of(const zks_server_options *o)
+{
+    return o->tick_ms > 3600000                    ? "tick_ms: more than an hour"
+           : o->max_frame > INT32_MAX              ? "max_frame: more than 2147483647"
+           : o->max_session_timeout_ms > INT32_MAX ? "max_session_timeout_ms: more than 2147483647"
+           : o->min_session_timeout_ms > o->max_session_timeout_ms
+               ? "min_session_timeout_ms: more than max_session_timeout_ms"
+           : o->secret != NULL && o->secret[0] == '\0' ? "secret: empty"
+                                                       : NULL;
 }
 
 int zks__options_take(zks_server_options *o, const zks_server_options *given,
@@ -113,17 +125,16 @@ int zks__options_take(zks_server_options *o, const zks_server_options *given,
     set_default(&o->max_sessions, 100000);
     set_default(&o->max_znodes, 10000000);
     set_default(&o->max_bytes, (size_t)2 << 30);
+    zks__log_choose(&o->log, &o->log_level);
     bool copied = copy_text(&o->listen);
     copied &= copy_text(&o->folder);
     copied &= copy_text(&o->secret);
     if (!copied) {
         return ZKS_ENOMEM;
     }
-    if (o->tick_ms > 3600000 || o->max_frame > INT32_MAX ||
-        (o->min_session_timeout_ms != 0 && o->max_session_timeout_ms != 0 &&
-         o->min_session_timeout_ms > o->max_session_timeout_ms) ||
-        o->max_session_timeout_ms > INT32_MAX || (o->secret != NULL && o->secret[0] == '\0')) {
-        zks__options_say(o, ZKS_LOG_ERROR, "an option of the server is not valid");
+    const char *fault = fault_of(o);
+    if (fault != NULL) {
+        zks__options_say(o, ZKS_LOG_ERROR, "%s", fault);
         return ZKS_EINVAL;
     }
     return parse_listen(o, at, at_len);

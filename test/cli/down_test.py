@@ -62,6 +62,16 @@ class Down(Case):
                 self.assertEqual((result.code, result.out), (code, ""), (words, result.err))
                 self.assertRegex(result.err, r"\Azksync: " + why, words)
 
+    def test_an_ipv6_address_in_brackets(self):
+        """The mapped address reaches a server that listens on IPv4 alone."""
+        try:
+            socket.create_connection(("::ffff:127.0.0.1", int(DIRECT.split(",")[0].rsplit(":", 1)[1]))).close()
+        except OSError as error:
+            self.skipTest(f"no IPv6 here: {error}")
+        mapped = f"[::ffff:127.0.0.1]:{DIRECT.split(',')[0].rsplit(':', 1)[1]}"
+        result = self.zksync("ping", env=self.environment(ZKSYNC_SERVERS=mapped))
+        self.assertEqual(result.code, 0, result.err)
+
     def test_w_is_shorter_than_the_connect_timeout(self):
         """The limit of the test's runner would be over first."""
         result = self.zksync("lock", "-w", "0.3", "--connect-timeout", "forever", "/a", "true",

@@ -36,7 +36,9 @@ class Usage(Case):
                             (["stat", "/a"], '(did you mean "status"?)'),
                             (["lock", "--wiat", "2", "/a", "true"],
                              'lock: unknown option "--wiat" (did you mean "--wait"?)'),
-                            (["lock", "--exclusiv=1", "/a", "true"], '"--exclusiv=1"'),
+                            (["lock", "--exlcusive", "/a", "true"], '(did you mean "--exclusive"?)'),
+                            (["lock", "--exclusive=1", "/a", "true"],
+                             'option "--exclusive" takes no value: "--exclusive=1"'),
                             (["status", "--jsn", "/a"], '(did you mean "--json"?)'),
                             (["--sever", "x"], '(did you mean "--servers"?)')):
             self.assertIn(hint, self.refused(*words))

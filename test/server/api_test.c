@@ -476,13 +476,39 @@ static void refused_options(void **state)
     options.folder = NULL;
     options.secret = "";
     it_equal(zks_server_open(&options, &s.server), ZKS_EINVAL);
+    assert_true(serving_said(&s, "secret: empty"));
     options.secret = NULL;
     options.min_session_timeout_ms = 2000;
     options.max_session_timeout_ms = 1000;
     it_equal(zks_server_open(&options, &s.server), ZKS_EINVAL);
+    assert_true(serving_said(&s, "min_session_timeout_ms: more than max_session_timeout_ms"));
     serving_close(&s);
     zks_server_close(NULL);
     it_equal(zks_server_open(NULL, NULL), ZKS_EINVAL);
+}
+
+static void the_environment_turns_the_log_on(void **state)
+{
+    zks_server_options options = ZKS_SERVER_OPTIONS_INIT;
+    zks_server *server = NULL;
+    char text[200];
+    FILE *file = tmpfile();
+    int saved = dup(STDERR_FILENO);
+    (void)state;
+    assert_non_null(file);
+    options.listen = "nowhere";
+    assert_int_equal(setenv("ZKSYNC_LOG", "error", 1), 0);
+    assert_int_equal(dup2(fileno(file), STDERR_FILENO), STDERR_FILENO);
+    int rc = zks_server_open(&options, &server);
+    assert_int_equal(dup2(saved, STDERR_FILENO), STDERR_FILENO);
+    assert_int_equal(close(saved), 0);
+    assert_int_equal(unsetenv("ZKSYNC_LOG"), 0);
+    it_equal(rc, ZKS_EINVAL);
+    rewind(file);
+    text[fread(text, 1, sizeof text - 1, file)] = '\0';
+    assert_string_equal(text,
+                        "zksync: listen: \"nowhere\" is not an address such as 127.0.0.1:2181\n");
+    assert_int_equal(fclose(file), 0);
 }
 
 static void an_address_in_use(void **state)
@@ -578,6 +604,7 @@ int main(int argc, char **argv)
         serving_test(strangers_leave_nothing),
         serving_test(another_user),
         serving_test(refused_options),
+        serving_test(the_environment_turns_the_log_on),
         serving_test(an_address_in_use),
         serving_test(remote_when_allowed),
         serving_test(over_ipv6),

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "api/log.h"
+#include "base/log.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -13,18 +13,18 @@ static void to_stderr(enum zks_log_level level, const char *line, void *arg)
     (void)dprintf(STDERR_FILENO, "%s\n", line); /* One write, so that lines do not mix. */
 }
 
-void zks__log_choose(zks_client_options *options)
+void zks__log_choose(zks_log_cb *log, enum zks_log_level *level)
 {
     static const char *const names[] = {"error", "warn", "info", "debug"};
     const char *value = getenv("ZKSYNC_LOG");
-    if (options->log != NULL || value == NULL || value[0] == '\0') {
+    if (*log != NULL || value == NULL || value[0] == '\0') {
         return;
     }
-    options->log = to_stderr;
-    options->log_level = ZKS_LOG_ERROR;
+    *log = to_stderr;
+    *level = ZKS_LOG_ERROR;
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
         if (strcmp(value, names[i]) == 0) {
-            options->log_level = (enum zks_log_level)(ZKS_LOG_ERROR + i);
+            *level = (enum zks_log_level)(ZKS_LOG_ERROR + i);
             return;
         }
     }
