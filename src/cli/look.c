@@ -152,6 +152,25 @@ size_t cli_count(const struct zks_view *view)
     return view != NULL ? view->n_contenders + view->n_participants : 0;
 }
 
+static bool has_earlier_namesake(const struct zks_view *view, size_t i)
+{
+    for (size_t k = 0; k < i; k++) {
+        if (strcmp(view->participants[k].id, view->participants[i].id) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+size_t cli_count_in(const struct zks_view *view)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < view->n_participants; i++) {
+        n += view->round_open ? view->participants[i].inside : !has_earlier_namesake(view, i);
+    }
+    return n;
+}
+
 struct cli_someone cli_someone(const struct zks_view *view, size_t i)
 {
     if (i < view->n_contenders) {

@@ -50,6 +50,10 @@ struct cli_someone {
 size_t cli_count(const struct zks_view *view);
 struct cli_someone cli_someone(const struct zks_view *view, size_t i);
 
+/* cli_count_in: how many participants count for the round of a double barrier: those inside, or while
+ * none is open, those that wait, one of each id. */
+size_t cli_count_in(const struct zks_view *view);
+
 /* cli_print_someone: a line for a person. */
 void cli_print_someone(const struct cli_someone *who);
 

@@ -27,7 +27,7 @@ static void print_line(const char *path, const struct zks_view *view)
     } else if (view->kind == ZKS_VIEW_BARRIER) {
         printf("  set by %s", cli_who(view->data, who));
     } else if (view->kind == ZKS_VIEW_DOUBLE_BARRIER) {
-        printf("  %zu present%s", view->n_participants, view->round_open ? ", a round is on" : "");
+        printf("  %zu present%s", cli_count_in(view), view->round_open ? ", a round is on" : "");
     }
     printf("\n");
 }

@@ -31,7 +31,7 @@ static void print_view(const char *path, const struct zks_view *view)
                cli_time(view->since_ms, since), cli_age(view->age_ms, age));
         break;
     case ZKS_VIEW_DOUBLE_BARRIER:
-        printf("%s: double barrier, %zu of %u, %s\n", path, view->n_participants,
+        printf("%s: double barrier, %zu of %u, %s\n", path, cli_count_in(view),
                view->n_participants > 0 ? (unsigned)view->participants[0].n : 0,
                view->round_open ? "a round is on" : "waiting");
         break;
