@@ -13,6 +13,8 @@ CHECK_RUNS ?= build/dev:unit build/dev:sim build/dev:integration build/dev:local
               build/tsan:unit 'build/tsan:local:integration_(?!tree|cli)' build/clang:unit build/fuzz:unit
 # Further commands of it; one that prints the Test Anything Protocol reports its tests by that.
 CHECK_ALSO ?= --also 'tools/lint build/dev' --also 'tools/mutants --build build/dev --sample 10'
+# What `make check-fast` runs, with one build and without ZooKeeper: for the inner loop.
+FAST_RUNS ?= build/dev:unit 'build/dev:sim:sim_(plans|seeds|planted)' build/dev:local
 SOAK_TIMES ?= 10
 SOAK_PRESETS ?= dev asan tsan
 SOAK_SECONDS ?= 3600
@@ -21,7 +23,7 @@ SOAK_REQUESTS ?= 1000000
 werror := -DZKSYNC_WERROR=$(if $(CI),ON,OFF)
 build = cmake --preset $(1) $(werror) >/dev/null && cmake --build --preset $(1) -j $(JOBS)
 
-.PHONY: all demo check mutants compat sim ensemble bench lint format install uninstall soak soak-sim soak-server clean
+.PHONY: all demo check check-fast mutants compat sim ensemble bench lint format install uninstall soak soak-sim soak-server clean
 
 all:
 	@$(call build,release)
@@ -34,6 +36,10 @@ demo:
 check:
 	@tools/setup check
 	@tools/run-tests --build '$(call build,%)' $(CHECK_ALSO) $(CHECK_RUNS)
+
+check-fast:
+	@ZKSYNC_TEST_FAST=1 ZKSYNC_SIM_HISTORIES=5000 ZKSYNC_TREE_OPS=5000 ZKSYNC_CRASHES=3 \
+	    tools/run-tests --build '$(call build,%)' $(FAST_RUNS)
 
 # Every known fault that the tests must notice: see tools/mutants --help.
 mutants:
