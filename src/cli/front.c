@@ -407,7 +407,7 @@ static int keeper_failed(struct front *f, const char *how)
             !ran   ? ""
             : dead ? "; the command has been killed"
                    : "; a process of the command belongs to another user and could not be killed");
-    return f->phase == WAITING || f->phase == STARTING ? CLI_SYSTEM : CLI_LOST;
+    return f->phase == WAITING ? CLI_SYSTEM : CLI_LOST;
 }
 
 static int ended(struct front *f, int code)

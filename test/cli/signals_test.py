@@ -10,7 +10,7 @@ import tempfile
 import time
 
 from harness import (Case, LIBC, ZKSYNC, alive, await_true, die_with_parent, events_of, keeper_of, main,
-                     stat_of)
+                     processes, stat_of)
 
 ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)
 PASSED_ON = (*ENDING, signal.SIGUSR1, signal.SIGUSR2, signal.SIGCONT)
@@ -591,6 +591,19 @@ class Starting(Signals):
             run.signal(signal.SIGCONT)
             self.check(run, number, False)
 
+    def test_the_keeper_is_killed_when_it_may_have_started_it(self):
+        """Front cannot know whether the command has run, but the lock was held and is lost."""
+        holder = self.hold()
+        run, events = self.watch("lock", "-T", SESSION, self.path, "--", "echo", "ran")
+        self.await_event(events, "waiting")
+        run.signal(signal.SIGSTOP)
+        await_true(lambda: state(run.pid) == "T", "it is stopped")
+        self.release(holder)
+        self.await_event(events, "acquired")
+        os.kill(self.keeper(run), signal.SIGKILL)
+        run.signal(signal.SIGCONT)
+        self.assertEqual((run.wait(), run.out), (76, ""))
+
     def test_before_the_keeper_has_been_told_to_start_it(self):
         holder = self.hold()
         run, events = self.watch("lock", "-T", SESSION, self.path, "--", "sleep", "100")
@@ -697,6 +710,25 @@ class Dying(Signals):
         self.assertEqual(run.wait(), 76)
         self.assertTrue(alive(before))
         os.kill(before, signal.SIGKILL)
+
+    def test_orphans_of_children_from_before_are_left_alone(self):
+        """They come to zksync, which is a subreaper for the sake of the command's."""
+        for how in (signal.SIGKILL, signal.SIGSTOP):
+            run = self.spawn(["bash", "-c", "exec 3<&0; sh -c 'read x <&3; sleep 100 <&- >&- 2>&- & echo $!' & "
+                              f"exec {ZKSYNC} lock -T {SESSION} {self.path} -- sh -c 'exec 3<&-; echo up; exec sleep 100'"],
+                             stdin=-1)
+            run.await_out("up\n")
+            run.process.stdin.close()
+            await_true(lambda: run.out.count("\n") == 2, "the orphan is there")
+            orphan = int(run.out.split()[1])
+            await_true(lambda: stat_of(orphan)[0] == run.pid, "it is ours")
+            await_true(lambda: len([p for p in processes() if (stat := stat_of(p)) and stat[0] == run.pid]) == 2,
+                       "its parent is reaped")
+            os.kill(self.keeper(run), how)
+            self.assertEqual(run.wait(), 76)
+            self.assertTrue(alive(orphan), how)
+            os.kill(orphan, signal.SIGKILL)
+            self.await_contenders(0)
 
     def test_both_are_killed(self):
         """Nobody is left to look for its descendants then, but the command itself ends."""
