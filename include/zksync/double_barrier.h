@@ -45,7 +45,7 @@ ZKS_EXPORT void zks_double_barrier_free(zks_double_barrier *barrier);
  *  ZKS_ETIMEDOUT, ZKS_ECANCELED                                            Not entered.
  *  ZKS_ETOOMANY   n others are there already.                              Not entered.
  *  ZKS_EEXIST     another participant has our id: at once with 0 ms, else when the time is over
- *                 and it is still there.                                   Not entered.
+ *                 and it is still there.  zks_last_error() names the id.   Not entered.
  *  ZKS_EMISMATCH  the first of the round gave another n.                   Not entered.
  *  ZKS_ELOST      the round has begun with us in it, but our session has ended since, and to the
  *                 others we have died; or a timeout or cancel came while we were cut off from the
