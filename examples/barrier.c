@@ -55,7 +55,7 @@ int main(int argc, char **argv)
 
 out:
     if (error) {
-        fprintf(stderr, "barrier: %s\n", zks_strerror(error));
+        fprintf(stderr, "barrier: %s\n", zks_last_error());
     }
     zks_barrier_free(barrier);
     zks_client_close(client);

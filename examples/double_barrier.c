@@ -52,7 +52,7 @@ int main(int argc, char **argv)
 
 out:
     if (error) {
-        fprintf(stderr, "double_barrier: %s\n", zks_strerror(error));
+        fprintf(stderr, "double_barrier: %s\n", zks_last_error());
     }
     zks_double_barrier_free(barrier);
     zks_client_close(client);

@@ -44,7 +44,7 @@ int main(int argc, char **argv)
 
 out:
     if (error) {
-        fprintf(stderr, "list: %s\n", zks_strerror(error));
+        fprintf(stderr, "list: %s\n", zks_last_error());
     }
     zks_contenders_free(list, count);
     zks_client_close(client);

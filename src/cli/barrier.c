@@ -21,13 +21,13 @@ static int fail(const char *path, int error, int busy)
     case 0:
         return CLI_OK;
     case ZKS_EEXIST:
-        cli_say("%s: it is set already", path);
+        cli_say("%s: already set", path);
         return CLI_NO;
     case ZKS_ENOENT:
-        cli_say("%s: it is not set", path);
+        cli_say("%s: not set", path);
         return CLI_NO;
     case ZKS_ENOTEMPTY:
-        cli_say("%s: it has children, so it is no barrier, and is left as it is", path);
+        cli_say("%s: not a barrier: the znode has children", path);
         return CLI_LAYOUT;
     case ZKS_EBUSY:
     case ZKS_ETIMEDOUT:

@@ -28,7 +28,7 @@ static int remove_one(const struct breaking *b, const struct cli_someone *who)
 {
     int rc = zks_remove(b->client, who->path, cli_limit_ms(b->settings));
     if (rc == ZKS_ENOENT) {
-        cli_say("%s: it had gone already", who->node);
+        cli_say("%s: already gone", who->node);
     } else if (rc != 0) {
         return cli_fail(who->node, rc, CLI_UNREACHABLE);
     } else {
@@ -66,10 +66,10 @@ static int confirm(const struct breaking *b)
         return 0;
     }
     if (!isatty(STDIN_FILENO)) {
-        cli_say("break: not done; say --yes where nobody can be asked");
+        cli_say("break: standard input is not a terminal: --yes confirms the removal");
         return CLI_USAGE;
     }
-    printf("Whoever holds may still be at work when the next one gets it. Remove? [y/N] ");
+    printf("The holder may still be at work when the next one acquires it. Remove? [y/N] ");
     fflush(stdout);
     if (fgets(answer, sizeof answer, stdin) == NULL || (answer[0] != 'y' && answer[0] != 'Y')) {
         cli_say("break: not done");
@@ -83,10 +83,10 @@ static int run(struct breaking *b, const struct zks_view *view)
     int code = 0;
     if (go_through(b, view, false, &code) == 0) {
         if (b->node != NULL) {
-            cli_say("%s: there is no \"%s\" among those who hold or wait", b->path, b->node);
+            cli_say("%s: no holder or waiter has the znode \"%s\"", b->path, b->node);
         } else {
-            cli_say("%s: nobody holds it%s", b->path,
-                    cli_count(view) > 0 ? " (--all takes those who wait)" : "");
+            cli_say("%s: not held%s", b->path,
+                    cli_count(view) > 0 ? " (--all removes those that wait)" : "");
         }
         return CLI_NO;
     }

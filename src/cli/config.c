@@ -51,7 +51,7 @@ int cli_config(struct cli_settings *s, int argc, char **argv)
         return parser.exit;
     }
     if (optind < argc) {
-        return cli_usage(argv[0], "unexpected argument \"%s\"", argv[optind]);
+        return cli_usage(argv[0], "unexpected argument: \"%s\"", argv[optind]);
     }
     if (json) {
         code = print_json(s->config);

@@ -12,8 +12,8 @@ static bool take_n(struct cli_parser *p, struct cli_job *job)
     errno = 0;
     long n = strtol(optarg, &end, 10);
     if (errno != 0 || end == optarg || *end != '\0' || n < 1 || n > ZKS_DOUBLE_BARRIER_N_MAX) {
-        cli_usage(p->command, "a number of participants is 1 to %d, not \"%s\"",
-                  (int)ZKS_DOUBLE_BARRIER_N_MAX, optarg);
+        cli_usage(p->command, "-n: \"%s\" is not a number from 1 to %d", optarg,
+                  (int)ZKS_DOUBLE_BARRIER_N_MAX);
         return false;
     }
     job->n = (uint32_t)n;
@@ -31,8 +31,8 @@ static bool take(struct cli_parser *p, int letter, struct cli_job *job)
     }
     if (!plain || optarg[0] == '\0' || strlen(optarg) > ZKS_DOUBLE_BARRIER_ID_MAX) {
         cli_usage(p->command,
-                  "an id has 1 to %d bytes, no slash and no control character, unlike \"%s\"",
-                  (int)ZKS_DOUBLE_BARRIER_ID_MAX, optarg);
+                  "--id: \"%s\" is not 1 to %d bytes without a slash and control characters",
+                  optarg, (int)ZKS_DOUBLE_BARRIER_ID_MAX);
         return false;
     }
     job->id = optarg;

@@ -528,7 +528,7 @@ int cli_front(struct cli_job *job)
     cli_tree_note(&f.others);
     if (!cli_signals_open(&f.signals, &job->mask, &job->child_ignored) || f.guard == NULL ||
         f.timer < 0 || socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, links) != 0) {
-        cli_say("the system refuses a descriptor: %s", strerror(errno));
+        cli_say("cannot create a socket pair or a timer: %s", strerror(errno));
         return CLI_SYSTEM;
     }
     (void)prctl(PR_SET_CHILD_SUBREAPER, 1);
@@ -539,7 +539,7 @@ int cli_front(struct cli_job *job)
     }
     close(links[1]);
     if (f.keeper < 0) {
-        cli_say("the system refuses a process: %s", strerror(errno));
+        cli_say("cannot start a process: %s", strerror(errno));
         return CLI_SYSTEM;
     }
     int code = serve(&f);

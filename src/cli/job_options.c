@@ -33,7 +33,7 @@ void cli_job_init(struct cli_job *job, struct cli_settings *s, const char *name)
 static bool take_grace(struct cli_parser *p, struct cli_job *job)
 {
     if (!zks_parse_duration(optarg, &job->grace_ms) || job->grace_ms < 0) {
-        cli_usage(p->command, "a grace is like 2 or 0.5 or 500ms, not \"%s\"", optarg);
+        cli_usage(p->command, "\"%s\" is not a grace such as 2, 0.5 or 500ms", optarg);
         return false;
     }
     return true;
@@ -65,7 +65,7 @@ static bool take_on_loss(struct cli_parser *p, struct cli_job *job)
         job->on_loss = CLI_LOSS_SIGNAL;
         job->loss_signal = sig;
     } else {
-        cli_usage(p->command, "--on-loss is kill, warn or a signal, not \"%s\"", optarg);
+        cli_usage(p->command, "--on-loss: \"%s\" is not kill, warn or a signal", optarg);
         return false;
     }
     return true;
@@ -88,8 +88,7 @@ static bool take_status_fd(struct cli_parser *p, struct cli_job *job)
     long fd = strtol(optarg, &end, 10);
     int flags = fd >= 0 && fd <= INT_MAX ? fcntl((int)fd, F_GETFL) : -1;
     if (end == optarg || *end != '\0' || flags < 0 || (flags & O_ACCMODE) == O_RDONLY) {
-        cli_usage(p->command, "\"%s\" is not the number of a descriptor that can be written to",
-                  optarg);
+        cli_usage(p->command, "\"%s\" is not a file descriptor that is open for writing", optarg);
         return false;
     }
     job->status_fd = (int)fd;
@@ -197,10 +196,10 @@ int cli_job_check(const struct cli_job *job)
     }
     if (job->command != NULL && job->on_loss == CLI_LOSS_KILL &&
         access("/proc/self/stat", R_OK) != 0) {
-        cli_say(
-            "%s: /proc is not there, without which all that a command starts cannot be found to be "
-            "ended: mount it, or say --on-loss=warn",
-            job->name);
+        cli_say("%s: /proc is not mounted, so the descendants of a command cannot be found and "
+                "ended: mount "
+                "it, or give --on-loss=warn",
+                job->name);
         return CLI_SYSTEM;
     }
     return cli_reach(job->settings);

@@ -251,10 +251,7 @@ static int work(struct cli_keeper *k)
     }
     rc = cli_claim_new(&k->claim, k->job, k->client);
     if (rc == ZKS_ETOOMANY) {
-        cli_report_say(&k->report,
-                       "%s: so many participants with so long a path or id would not fit a "
-                       "request",
-                       cli_keeper_path(k));
+        cli_report_say(&k->report, "%s", zks_last_error());
         return CLI_USAGE;
     }
     if (rc != 0) {

@@ -104,7 +104,7 @@ int cli_print_json(cJSON *json)
     char *text = json != NULL ? cJSON_PrintUnformatted(json) : NULL;
     cJSON_Delete(json);
     if (text == NULL) {
-        cli_say("no memory");
+        cli_say("%s", zks_strerror(ZKS_ENOMEM));
         return CLI_SYSTEM;
     }
     puts(text);

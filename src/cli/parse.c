@@ -198,7 +198,7 @@ int cli_parse_path(struct cli_parser *p, const char **path)
 bool cli_parse_wait(struct cli_parser *p, int64_t *ms)
 {
     if (!zks_parse_duration(optarg, ms)) {
-        cli_usage(p->command, "a time is like 10 or 1.5 or 250ms or 2m, not \"%s\"", optarg);
+        cli_usage(p->command, "\"%s\" is not a time such as 10, 1.5, 250ms or 2m", optarg);
         return false;
     }
     return true;
@@ -210,7 +210,7 @@ bool cli_parse_code(struct cli_parser *p, int *code)
     errno = 0;
     long value = strtol(optarg, &end, 10);
     if (errno != 0 || end == optarg || *end != '\0' || value < 0 || value > 255) {
-        cli_usage(p->command, "an exit code is 0 to 255, not \"%s\"", optarg);
+        cli_usage(p->command, "\"%s\" is not an exit code from 0 to 255", optarg);
         return false;
     }
     *code = (int)value;

@@ -34,7 +34,7 @@ int cli_ping(struct cli_settings *s, int argc, char **argv)
         return parser.exit;
     }
     if (optind < argc) {
-        return cli_usage(argv[0], "nothing follows it: \"%s\"", argv[optind]);
+        return cli_usage(argv[0], "unexpected argument: \"%s\"", argv[optind]);
     }
     int code = cli_reach(s);
     if (code != 0) {

@@ -38,7 +38,7 @@ static int choose(struct cli_parser *p, struct target *t)
     const char *given = optind < p->argc ? p->argv[optind] : known;
     long pid;
     if (optind + 1 < p->argc) {
-        return cli_usage(p->command, "one process, and nothing behind it: \"%s\"",
+        return cli_usage(p->command, "unexpected argument after the process id: \"%s\"",
                          p->argv[optind + 1]);
     }
     if (given == NULL || given[0] == '\0') {

@@ -236,7 +236,7 @@ int cli_serve(struct cli_settings *s, int argc, char **argv)
         }
     }
     if (optind < argc) {
-        return cli_usage(argv[0], "nothing follows it: \"%s\"", argv[optind]);
+        return cli_usage(argv[0], "unexpected argument: \"%s\"", argv[optind]);
     }
     r.serve.own = r.serve.options.listen != NULL || r.data != NULL || r.memory;
     int code = check(&r);

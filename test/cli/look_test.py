@@ -846,7 +846,7 @@ class Barrier(Looks):
             self.assertEqual(self.barrier("set", path, code=0), "")
             meta = self.outside.exists(path)
             self.assertEqual(meta.ephemeralOwner, 0)  # It does not go with whoever has set it.
-            self.assertIn("set already", self.barrier("set", path, code=1))
+            self.assertIn("already set", self.barrier("set", path, code=1))
             self.assertEqual(self.outside.exists(path).czxid, meta.czxid)
             self.assertEqual(self.barrier("unset", path, code=0), "")
             self.assertIsNone(self.outside.exists(path))
