@@ -4,7 +4,7 @@
 import os
 import signal
 
-from harness import Case, ZKSYNC, main
+from harness import Case, ZKSYNC, await_true, main
 
 NOBODY = "127.0.0.1:1"  # Nothing listens there.
 
@@ -50,6 +50,26 @@ class Details(Case):
         result = self.zksync("lock", "--status-fd", write_end, self.path, "echo", "ran", pass_fds=[write_end])
         self.assertEqual((result.code, result.out), (0, "ran\n"))
         self.assert_nothing_left()
+
+    def test_a_watch_that_nobody_reads_ends_by_itself(self):
+        """Nothing changes, so nothing is written that could fail."""
+        watch = self.start("watch", self.path)
+        watch.await_out("free")
+        watch.process.stdout.close()
+        self.assertNotEqual(watch.wait(), 0)
+
+    def test_an_id_that_is_in_use_names_its_user(self):
+        """Not any other participant."""
+        runs = [self.start("double-barrier", "-n", 3, "--id", name, self.path, command, "100")
+                for name, command in (("one", "echo"), ("two", "sleep"))]
+        await_true(lambda: self.outside.exists(self.path) and len(self.outside.get_children(self.path)) == 2,
+                   "both are there")
+        result = self.zksync("double-barrier", "-n", 3, "--id", "two", "-w", 0, self.path, "true")
+        self.assertEqual(result.code, 1, result.err)
+        self.assertIn("(sleep)", result.err)
+        for run in runs:
+            run.signal(signal.SIGTERM)
+            self.assertEqual(run.wait(), -signal.SIGTERM)
 
     def test_one_command_or_the_other(self):
         for words in (("-c", "echo one", self.path, "echo", "two"), (self.path, "-c", "echo one", "two")):

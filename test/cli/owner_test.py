@@ -1,5 +1,5 @@
 #!/usr/bin/python3 -B
-"""Whom a user's local server lets in: no other user, not even one who knows its secret."""
+"""Whom a user's local server lets in, and what of the user's folder is believed."""
 
 import os
 import subprocess
@@ -51,6 +51,33 @@ class Owner(Local):
     def test_all_users_where_no_secret_is_wanted(self):
         _, address = self.serve("--no-secret")
         self.assertEqual(self.ask(OTHER, address, "none"), "served 0")
+
+
+class Folder(Local):
+    def test_a_folder_that_a_group_can_write_to(self):
+        os.makedirs(self.state)
+        os.chmod(self.state, 0o770)
+        result = self.use("ping")
+        self.assertEqual(result.code, 77)
+        self.assertIn("chmod 700 " + self.state, result.err)
+
+    def test_a_secret_of_other_characters(self):
+        self.assertEqual(self.use("ping").code, 0)
+        self.assertEqual(self.use("serve", "--stop").code, 0)
+        with open(self.file("secret"), "r+", encoding="ascii") as file:
+            file.write("x")
+        result = self.use("ping")
+        self.assertEqual(result.code, 71)
+        self.assertIn("damaged", result.err)
+
+    def test_a_server_that_never_gets_ready(self):
+        """It is ended where the time is over."""
+        program = os.path.join(self.home, "program")
+        with open(program, "w", encoding="ascii") as file:
+            file.write("#!/bin/sh\nexec sleep 1000\n")
+        os.chmod(program, 0o755)
+        result = self.use("--connect-timeout", "0.5", "ping", ZKSYNC_COMMAND=program)
+        self.assertEqual(result.code, 69, result.err)
 
 
 if __name__ == "__main__":
