@@ -19,8 +19,14 @@ static bool take_ward(struct cli_parser *p, struct cli_job *job)
     char *end = NULL;
     errno = 0;
     long pid = strtol(optarg, &end, 10);
-    if (errno != 0 || end == optarg || *end != '\0' || pid < 2 || pid > INT32_MAX) {
+    if (errno != 0 || end == optarg || *end != '\0' || pid < 1 || pid > INT32_MAX) {
         cli_usage(p->command, "\"%s\" is not a process id", optarg);
+        return false;
+    }
+    if (pid == 1) {
+        cli_usage(p->command,
+                  "process 1 cannot be ended by a process of its host or container: start "
+                  "the script under an init, such as that of docker run --init");
         return false;
     }
     job->ward = cli_ward_open((pid_t)pid);
