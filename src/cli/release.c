@@ -66,7 +66,14 @@ static int fail(const struct target *t)
     return errno == EACCES || errno == EPERM ? CLI_DENIED : CLI_SYSTEM;
 }
 
-/* What /proc said was of this process if it is still there afterwards. */
+/* As a zombie it is still there, but nothing of it can be asked. */
+static bool has_ended(const struct target *t)
+{
+    struct pollfd end = {.fd = t->process, .events = POLLIN};
+    return poll(&end, 1, 0) > 0;
+}
+
+/* What /proc said was of this process if it has not ended afterwards. */
 static int find(struct target *t)
 {
     t->process = cli_ward_open(t->pid);
@@ -74,20 +81,17 @@ static int find(struct target *t)
         return errno == ESRCH || errno == EINVAL ? no_hold(t) : fail(t);
     }
     uint64_t start = cli_start_time(t->pid);
-    if (start == 0 && pidfd_send_signal(t->process, 0, NULL, 0) == 0) {
-        errno = ENOENT;
-        cli_say("/proc: %s", strerror(errno));
+    if (start == 0 && cli_start_time(getpid()) == 0) {
+        cli_say("/proc: not mounted");
         return CLI_SYSTEM;
     }
-    if (start != 0 && t->start != 0 && start != t->start) {
+    t->file = cli_hold_file_open(t->pid);
+    int error = t->file < 0 ? errno : 0;
+    if (has_ended(t) || error == ENOENT || (t->start != 0 && start != t->start)) {
         return no_hold(t);
     }
-    t->file = cli_hold_file_open(t->pid);
-    if (t->file < 0 && errno != ENOENT) {
-        return fail(t);
-    }
-    bool is_there = pidfd_send_signal(t->process, 0, NULL, 0) == 0;
-    return t->file >= 0 && is_there ? 0 : no_hold(t);
+    errno = error;
+    return error != 0 ? fail(t) : 0;
 }
 
 /* CONT, since one that was stopped could not end. */
