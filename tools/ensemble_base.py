@@ -5,6 +5,7 @@ import ctypes
 import http.client
 import json
 import os
+import platform
 import random
 import shutil
 import signal
@@ -22,6 +23,8 @@ POLL_INTERVAL = 0.05
 PORT_ATTEMPTS = 5
 TOXIPROXY_VERSION = "2.5.0"
 PR_SET_PDEATHSIG = 1
+LIBRARYS_OWN = (32, 33)
+RT_SIGACTION = {"x86_64": 13, "aarch64": 134, "riscv64": 134}  # The system call's number.
 IGNORED_BY_PYTHON = (signal.SIGPIPE, signal.SIGXFSZ)  # It gives its children their defaults back.
 
 LIBC = ctypes.CDLL(None, use_errno=True)
@@ -46,6 +49,9 @@ def default_signals():
     a parent that ignores SIGCHLD. What is ignored at the start still has no effect here, but by a handler,
     which a child does not inherit.
     """
+    for number in LIBRARYS_OWN:
+        # What posix_spawn() starts has them ignored, and the C library lets nobody change that.
+        LIBC.syscall(RT_SIGACTION.get(platform.machine(), -1), number, ctypes.create_string_buffer(64), None, 8)
     for number in signal.valid_signals():
         if signal.getsignal(number) == signal.SIG_IGN and number not in IGNORED_BY_PYTHON:
             signal.signal(number, lambda *_: None)

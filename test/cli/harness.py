@@ -409,6 +409,11 @@ class Tap(unittest.TestResult):
         super().addError(test, err)
         self.fail(test, err)
 
+    def addSubTest(self, test, subtest, err):
+        super().addSubTest(test, subtest, err)
+        if err is not None:
+            self.fail(subtest, err)
+
     def fail(self, test, err):
         print("\n".join("# " + line for line in "".join(
             traceback.format_exception(*err)).splitlines()))
