@@ -1,5 +1,5 @@
 #!/usr/bin/python3 -B
-"""What tells a process that it runs under a lock, and the recipes that rely on it, in a hostile environment."""
+"""Markers of held locks, and the manual page's recipes in a hostile environment."""
 
 import os
 import re
@@ -7,20 +7,33 @@ import shutil
 import signal
 import socket
 import subprocess
+import sys
 import tempfile
 import unittest
 
 from harness import Case, Proxy, SERVERS, ZKSYNC, await_true, descendants, main
 from local import Local
-from manpage import example, examples
+
+ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.realpath(__file__))))
+sys.path.append(os.path.join(ROOT, "test", "install"))
+from blocks import of_manual  # noqa: E402  pylint: disable=wrong-import-position
+
+EXAMPLES = [text for _, text in of_manual(os.path.join(ROOT, "man", "zksync.1"))]
+
+
+def example(beginning):
+    """The one example that begins so, as it is printed."""
+    chosen = [text for text in EXAMPLES if text.startswith(beginning)]
+    assert len(chosen) == 1, f"{len(chosen)} examples begin with {beginning!r}"
+    return chosen[0]
+
 
 # A shell, and the name by which it is called: as sh it behaves as POSIX wants.
-SHELLS = [(shell, name) for shell, name in (("dash", "sh"), ("bash", "bash"), ("bash", "sh"), ("zsh", "zsh"), ("zsh", "sh"))
-          if shutil.which(shell)]
+SHELLS = [(shell, name) for shell, name in (("dash", "sh"), ("bash", "bash"), ("bash", "sh"), ("zsh", "zsh"),
+                                            ("zsh", "sh")) if shutil.which(shell)]
 ALL_SHELLS = SHELLS + ([("fish", "fish")] if shutil.which("fish") else [])
-SELF_LOCKING = example("zksync.1", "A script that locks itself")
-PART = {shell: example("zksync.1", "The same in fish(1)" if shell[0] == "fish" else "A part of a script")
-        for shell in ALL_SHELLS}
+SELF_LOCKING = example("#!/bin/sh\nzksync held")
+PART = {shell: example("set lock (" if shell[0] == "fish" else "lock=$(") for shell in ALL_SHELLS}
 SILENT = "127.0.0.1:1"  # Nothing listens there.
 MARKER = re.compile(r"(\S+?)(/\S*)/(_c_[0-9a-f]{32}-(?:read|write)-\d{10})@(\d+)$")
 
@@ -549,9 +562,9 @@ class OtherRecipes(Markers, Local):
 
     @staticmethod
     def recipes():
-        for introduction, text in examples("zksync.1"):
-            other = not introduction.startswith(("A script that locks itself", "A part of", "The same in fish"))
-            if "zksync" in text and other and not text.startswith("[Service]"):
+        for text in EXAMPLES:
+            if "zksync" in text and not text.startswith(("#!/bin/sh\nzksync held", "lock=$(", "set lock (",
+                                                         "[Service]")):
                 cron = re.search(r"^(?:[0-9*]+ ){5} *(.*)", text, re.MULTILINE)
                 yield cron[1] if cron else text
 
