@@ -6,7 +6,7 @@
 
 #include "stranger.h"
 
-enum { PROCESSES = 3, BASES = 9, WORLDS = 2, STEPS = 120, FIRST_STEPS = 60, BEHIND = 16 };
+enum { PROCESSES = 3, BASES = 12, WORLDS = 2, STEPS = 120, FIRST_STEPS = 60, BEHIND = 16 };
 
 /* A pause is a deadline at every step too: it lasts until what the process waits for is up. */
 static const struct plan_fault singles[] = {
@@ -75,6 +75,20 @@ static void add(struct plan_actor *a, enum what what, int32_t wait_ms, int32_t r
     a->steps[a->n_steps++] = (struct plan_step){what, wait_ms, -1, rest_ms};
 }
 
+/* What the three use: a lock, a double barrier, a barrier, or a double barrier of two in which the first and
+ * the last of them have one id. */
+static enum thing_kind kind_of(unsigned base)
+{
+    static const enum thing_kind kinds[] = {THING_RWLOCK, THING_DOUBLE, THING_BARRIER,
+                                            THING_DOUBLE};
+    return kinds[base / 3];
+}
+
+static unsigned ids_of(unsigned base)
+{
+    return base / 3 == 3 ? 2 : PROCESSES;
+}
+
 /* Who waits for ever, for a while, or does not wait to let go. */
 static void add_actor(struct plan *p, unsigned base)
 {
@@ -82,17 +96,17 @@ static void add_actor(struct plan *p, unsigned base)
     struct plan_actor *a = &p->actors[i];
     int32_t wait_ms = base % 3 == 1 ? 300 : -1;
     int32_t end_ms = base % 3 == 2 ? 0 : wait_ms;
-    *a = (struct plan_actor){.process = i, .id = i, .n = PROCESSES};
+    *a = (struct plan_actor){.process = i, .id = i % ids_of(base), .n = ids_of(base)};
     for (int turn = 0; turn < 2; turn++) {
-        switch (base / 3) {
-        case 0:
+        switch (kind_of(base)) {
+        case THING_RWLOCK:
             add(a, (i + (unsigned)turn) % 3 == 0 ? DO_RDLOCK : DO_WRLOCK, wait_ms, 30);
             if (i == 1) {
                 add(a, DO_DOWNGRADE, wait_ms, 10);
             }
             add(a, DO_UNLOCK, end_ms, 5);
             break;
-        case 1:
+        case THING_DOUBLE:
             add(a, DO_ENTER, wait_ms, 20);
             add(a, DO_LEAVE, end_ms, 5);
             break;
@@ -116,10 +130,7 @@ static void begin(struct plan *p, unsigned base, unsigned world)
     p->timeout_ms = 400;
     p->heal_ms = 1300;
     p->n_things = 1;
-    p->things[0] = (struct plan_thing){.kind = base / 3 == 0   ? THING_RWLOCK
-                                               : base / 3 == 1 ? THING_DOUBLE
-                                                               : THING_BARRIER,
-                                       .n = PROCESSES};
+    p->things[0] = (struct plan_thing){.kind = kind_of(base), .n = ids_of(base)};
     for (unsigned i = 0; i < PROCESSES; i++) {
         p->processes[p->n_processes++] = (struct plan_process){.delay = world == 0 ? 0 : 1000};
         add_actor(p, base);
