@@ -65,12 +65,12 @@ static void begin_look(struct look *look, zks_client *client, const char *folder
 {
     char path[CLI_PATH_SIZE];
     const char *between = strcmp(folder, "/") == 0 ? "" : "/";
-    (void)snprintf(path, sizeof path, "%s%s%s", folder, between, name);
+    bool fits = snprintf(path, sizeof path, "%s%s%s", folder, between, name) < CLI_PATH_SIZE;
     zks_op_init(&look->op, looked, look);
     pthread_mutex_lock(&lock);
     awaited++;
     pthread_mutex_unlock(&lock);
-    if (zks_observer_new(client, path, true, &look->observer) != 0 ||
+    if (!fits || zks_observer_new(client, path, true, &look->observer) != 0 ||
         zks_observer_next_op(look->observer, ZKS_FOREVER, &look->op) != 0) {
         pthread_mutex_lock(&lock);
         awaited--;
