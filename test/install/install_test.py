@@ -21,44 +21,55 @@ from world import Host, Place, ROOT, SYSTEM_PATH, UIDS, Result, unavailable, wri
 
 SHELLS = ("bash", "dash", "zsh")
 README = os.path.join(ROOT, "README.md")
-CC_LINE = "cc nightly.c $(pkg-config --cflags --libs zksync)\n"
+C_LINES = ["tools/setup build      # once: the compiler and the libraries, on Debian\n",
+           "sudo make install\n",
+           "cc nightly.c $(pkg-config --cflags --libs zksync)\n"]
+OWN_LINES = ["make install PREFIX=$HOME/zksync\n",
+             "export PATH=$HOME/zksync/bin:$PATH PKG_CONFIG_PATH=$HOME/zksync/lib/pkgconfig\n"]
 
 
 class Installed:
-    """The sources are copied, built and installed, into a prefix of one's own and as README says into
-    /usr/local; then the copy is removed."""
+    """The sources are copied, built and installed as README says: into a prefix of one's own, and into
+    /usr/local. Then the copy is removed."""
 
-    folder = prefix = source = removed = reason = None
+    folder = home = prefix = source = removed = staged = reason = None
 
     @classmethod
     def make(cls):
         cls.reason = unavailable()
         cls.folder = tempfile.mkdtemp(prefix="zksync-test-install-")
         os.chmod(cls.folder, 0o755)
-        cls.source, cls.prefix = f"{cls.folder}/source", f"{cls.folder}/some/where"
+        cls.source, cls.home = f"{cls.folder}/source", f"{cls.folder}/home"
+        cls.prefix = f"{cls.home}/zksync"
         shutil.copytree(ROOT, cls.source, symlinks=True, ignore=shutil.ignore_patterns("build", ".git"))
-        cls.run(["make", "install", f"PREFIX={cls.prefix}"])
-        removed = f"{cls.folder}/removed"
-        cls.run(["make", "install", f"PREFIX={removed}"])
-        cls.run(["make", "uninstall", f"PREFIX={removed}"])
-        cls.removed = [name for _, _, names in os.walk(removed) for name in names]
+        cls.run("tools/setup build")
+        cls.run(OWN_LINES[0])
         if cls.reason is None:
             cls.system()
+        cls.staged = cls.run(f"make install DESTDIR={cls.folder}/stage PREFIX=/usr")
+        removed = f"{cls.folder}/removed"
+        cls.run(f"cmake --preset release -DCMAKE_INSTALL_LIBDIR=lib/deep/er && make install PREFIX={removed}")
+        cls.deep = f"{cls.folder}/deep"
+        shutil.copytree(removed, cls.deep, symlinks=True)
+        cls.run(f"make uninstall PREFIX={removed}")
+        cls.removed = [name for _, _, names in os.walk(removed) for name in names]
         shutil.rmtree(cls.source)
 
     @classmethod
-    def run(cls, words, **options):
+    def run(cls, command):
+        """Runs a command in the source folder, and returns what it prints."""
         env = {name: value for name, value in os.environ.items()
                if not name.startswith(("ZKSYNC_", "MAKE", "MFLAGS", "DESTDIR"))}
-        done = subprocess.run(words, cwd=cls.source, env=env, stdin=subprocess.DEVNULL, check=False,
-                              stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, **options)
+        done = subprocess.run(["sh", "-c", command], cwd=cls.source, env={**env, "HOME": cls.home},
+                              stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                              text=True, check=False)
         if done.returncode != 0:
-            raise AssertionError(f"{words}: {done.stdout}")
+            raise AssertionError(f"{command}: {done.stdout}")
         return done.stdout
 
     @classmethod
     def system(cls):
-        """`sudo make install` on a host of its own, where /usr/local is empty."""
+        """On a host of its own, where /usr/local is empty."""
         cls.local, cls.etc = f"{cls.folder}/local", f"{cls.folder}/etc"
         os.mkdir(cls.local)
         copy_etc(cls.etc)
@@ -66,9 +77,9 @@ class Installed:
             write(f"{host.bin}/sudo", '#!/bin/sh\nexec "$@"\n', 0o755)
             env = {"PATH": f"{host.bin}:{SYSTEM_PATH}", "HOME": host.homes[0]}
             env.update({name: os.environ[name] for name in os.environ if name.startswith(("CCACHE", "CMAKE"))})
-            run = host.start(["sh", "-c", "sudo make install"], env, folder=cls.source)
-            if Result(run).code != 0:
-                raise AssertionError(run.out + run.err)
+            ended = Result(host.start(["sh", "-c", "sudo make install"], env, folder=cls.source))
+            if ended.code != 0:
+                raise AssertionError(ended.out + ended.err)
 
     @classmethod
     def host(cls, name, system=False, **options):
@@ -136,6 +147,34 @@ class Prefix(Case):
     def test_uninstall_removes_every_file(self):
         self.assertEqual(Installed.removed, [])
 
+    def test_a_staged_installation_names_the_prefix(self):
+        self.assertIn("Run ldconfig as root", Installed.staged)
+        with open(f"{Installed.folder}/stage/usr/lib/pkgconfig/zksync.pc", encoding="utf-8") as file:
+            text = file.read()
+        self.assertIn("prefix=/usr\n", text)
+        self.assertNotIn("rpath", text)
+
+    def test_any_folder_of_libraries(self):
+        shown = subprocess.run([f"{Installed.deep}/bin/zksync", "--version"], env={}, check=True,
+                               capture_output=True, text=True).stdout
+        self.assertRegex(shown, r"^zksync \d")
+
+    def test_shells_load_the_completions(self):
+        prefix = Installed.prefix
+        env = {"PATH": f"{prefix}/bin:{SYSTEM_PATH}", "HOME": Installed.folder}
+        for command in (
+                ["bash", "-c", f'. {prefix}/share/bash-completion/completions/zksync; COMP_LINE="zksync pin"; '
+                               'COMP_POINT=10; _zksync; echo "${COMPREPLY[@]}"'],
+                # The function is loaded at its first use, which must complete too.
+                ["zsh", "-fc", f"fpath=({prefix}/share/zsh/site-functions $fpath); autoload -U compinit; "
+                               "compinit -D -u; compadd() { print -r -- ${@[-1]} }; words=(zksync pin); "
+                               "CURRENT=2; $_comps[zksync]"],
+                ["fish", "-c", f"set -x XDG_DATA_DIRS {prefix}/share; complete -C 'zksync pin'"],
+                ["fish", "-c", "complete -C 'zksync pin'"]):
+            shown = subprocess.run(command, env={**env, "XDG_DATA_DIRS": f"{prefix}/share"}, check=False,
+                                   capture_output=True, text=True)
+            self.assertIn("ping", shown.stdout.split(), (command[0], shown))
+
     def test_systemd_accepts_the_units(self):
         """Those that are installed, and those of the manual page."""
         if Installed.reason:
@@ -164,17 +203,17 @@ class Program(Case):
     def setUp(self):
         if Installed.reason:
             self.skipTest(Installed.reason)
-        self.text = next(text for section, text in blocks.of_readme(README) if section == "C")
+        self.text, *lines = (text for section, text in blocks.of_readme(README) if section == "C")
+        self.assertEqual(lines, ["".join(C_LINES), "".join(OWN_LINES)])
 
-    def built(self, host, env, cc=CC_LINE, uid=UIDS[-1]):
+    def built(self, host, own, cc=C_LINES[2], uid=UIDS[-1]):
+        """README's program, built in its own prefix after README's line that sets the variables for it."""
         place = self.place(host, uid=uid)
         write(place.file("nightly.c"), self.text)
-        ended = place.script(cc, env={**place.env(), **env})
+        env = {"HOME": Installed.home, "PATH": SYSTEM_PATH}
+        ended = place.script((OWN_LINES[1] if own else "") + cc, env=env)
         self.assertEqual(ended.code, 0, ended.err)
         return place
-
-    def own(self):
-        return {"PKG_CONFIG_PATH": f"{Installed.prefix}/lib/pkgconfig"}
 
     def libraries(self, place, program):
         """Where the loader finds each library of a program, by the first part of its name."""
@@ -192,17 +231,16 @@ class Program(Case):
         host = self.host("own")
         host.serve()
         for uid in UIDS:
-            place = self.built(host, self.own(), uid=uid)
+            place = self.built(host, True, uid=uid)
             self.run_it(place)
             self.assertEqual(self.libraries(place, "./a.out")["libzksync"],
                              f"{Installed.prefix}/lib/libzksync.so.0.1.0")
 
     def test_in_usr_local(self):
-        self.assertIn(CC_LINE, "".join(text for _, text in blocks.of_readme(README)))
         host = self.host("system", system=True)
         host.serve()
         for uid in UIDS:
-            place = self.built(host, {}, uid=uid)
+            place = self.built(host, False, uid=uid)
             self.run_it(place)
             self.assertEqual(place.script("readelf -d a.out | grep -c PATH").out, "0\n")
 
@@ -213,7 +251,7 @@ class Program(Case):
             found = self.libraries(place, f"{prefix}/bin/zksync")
             self.assertEqual({found[name].rsplit("/", 1)[0] for name in ("libzksync", "libzksync-server")},
                              {f"{prefix}/lib"})
-        place = self.built(host, self.own())
+        place = self.built(host, True)
         self.assertEqual(self.libraries(place, "./a.out")["libzksync"],
                          f"{Installed.prefix}/lib/libzksync.so.0.1.0")
 
@@ -221,7 +259,7 @@ class Program(Case):
         """The library is linked statically, and what it needs is not."""
         host = self.host("static")
         host.serve()
-        place = self.built(host, self.own(), "cc nightly.c $(pkg-config --cflags zksync) -Wl,-Bstatic $(pkg-config "
+        place = self.built(host, True, "cc nightly.c $(pkg-config --cflags zksync) -Wl,-Bstatic $(pkg-config "
                            "--libs zksync) -Wl,-Bdynamic $(pkg-config --static --libs zksync)\n")
         self.run_it(place)
         self.assertNotIn("libzksync", self.libraries(place, "./a.out"))
@@ -247,14 +285,17 @@ target_link_libraries(with_server PRIVATE zksync::zksync zksync::zksync_server)
             self.run_it(place, f"out/with_{program}")
 
     def test_starts_the_server_that_was_installed_with_it(self):
-        """As its user's local server, with no zksync in PATH."""
-        host = self.host("local")
-        place = self.built(host, self.own())
-        env = {"HOME": host.homes[UIDS[-1]], "PATH": SYSTEM_PATH, "ZKSYNC_SERVERS": "local"}
-        ended = place.script("./a.out\n", env=env)
-        self.assertRegex(ended.out, r"^held, token \d+\n$", ended.err)
-        shown = place.script("for exe in /proc/[0-9]*/exe; do readlink $exe; done\n", env=env)
-        self.assertIn(f"{Installed.prefix}/bin/zksync\n", shown.out)
+        """As its user's local server, with no zksync in PATH, whatever the folder of the libraries is."""
+        uid = UIDS[-1]
+        for prefix, libraries in ((Installed.prefix, "lib"), (Installed.deep, "lib/deep/er")):
+            host = self.host(f"local-{len(libraries)}")
+            place = self.built(host, True, uid=uid)
+            env = {"HOME": host.homes[uid], "PATH": SYSTEM_PATH, "ZKSYNC_SERVERS": "local",
+                   "LD_LIBRARY_PATH": f"{prefix}/{libraries}"}
+            ended = place.script("./a.out\n", env=env)
+            self.assertRegex(ended.out, r"^held, token \d+\n$", ended.err)
+            shown = place.script("for exe in /proc/[0-9]*/exe; do readlink $exe; done\n", env=env)
+            self.assertIn(f"{prefix}/bin/zksync\n", shown.out)
 
 
 class Examples(Case):
