@@ -147,7 +147,7 @@ static void test_cut(void **state)
             cut(&s, s.ends[i], true);
         }
         size_t last = s.states.n - 1;
-        for (size_t at = s.ends[last - 3]; at < s.ends[last]; at++) {
+        for (size_t at = s.ends[last - 3]; at < s.ends[last]; at += unit_step(7)) {
             cut(&s, at, at % 5 == 0);
         }
         sample_free(&s);
@@ -166,7 +166,7 @@ static void test_torn_pages(void **state)
     unsigned char *whole_log = malloc(log->len);
     assert_non_null(whole_log);
     memcpy(whole_log, log->bytes, log->len);
-    for (int i = 0; i < 300; i++) {
+    for (size_t i = 0; i < 300; i += unit_step(7)) {
         memcpy(log->bytes, whole_log, log->len);
         for (size_t at = s.ends[last - 1]; at < s.ends[last]; at += 16) {
             if (unit_below(&seed, 2) > 0) {
@@ -247,12 +247,12 @@ static void test_flips(void **state)
     sample_make(&s, 10, true);
     size_t last = s.states.n - 1;
     struct image_file *log = image_find(&s.image, "log.");
-    for (size_t at = 0; at < s.ends[last] + 64; at++) {
+    for (size_t at = 0; at < s.ends[last] + 64; at += unit_step(7)) {
         /* Whether the last batch was written as a whole nobody can tell. */
         flip(&s, log, at, at < s.ends[last - 1] || at >= s.ends[last] ? last : last - 1);
     }
     struct image_file *snapshot = image_find(&s.image, "snapshot.");
-    for (size_t at = 0; at < snapshot->len; at++) {
+    for (size_t at = 0; at < snapshot->len; at += unit_step(7)) {
         flip(&s, snapshot, at, last);
     }
     sample_free(&s);
@@ -441,7 +441,7 @@ static void test_entries(void **state)
     sample_make(&s, 10, true);
     const struct image_file *files[] = {image_find(&s.image, "log."),
                                         image_find(&s.image, "snapshot.")};
-    for (int i = 0; i < 20000; i++) {
+    for (size_t i = 0; i < 20000; i += unit_step(7)) {
         size_t batches = s.states.n - 1 - s.before;
         size_t batch = s.before + unit_below(&seed, (uint32_t)batches);
         bool snapshot = i % 2 > 0;

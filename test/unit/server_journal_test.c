@@ -90,7 +90,7 @@ static void round_trip(uint64_t seed, size_t compact_bytes)
 static void test_round_trips(void **state)
 {
     (void)state;
-    for (uint64_t seed = 1; seed <= 30; seed++) {
+    for (uint64_t seed = 1; seed <= 30; seed += unit_step(5)) {
         round_trip(seed, NEVER);
         round_trip(seed, 500 * seed);
     }
@@ -256,7 +256,7 @@ static void test_full(void **state)
 static void test_no_memory_to_append(void **state)
 {
     (void)state;
-    for (size_t fail_at = 1;; fail_at++) {
+    for (size_t fail_at = 1;; fail_at += unit_step(5)) {
         struct box b;
         struct states states = {0};
         char folder[128];
@@ -459,7 +459,7 @@ static void test_many(void **state)
     (void)state;
     const char *asked = getenv("ZKSYNC_TEST_ZNODES");
     const char *where = getenv("ZKSYNC_TEST_FOLDER");
-    unsigned n = asked != NULL ? (unsigned)atoi(asked) : 100000;
+    unsigned n = asked != NULL ? (unsigned)atoi(asked) : 100000 / (unsigned)unit_step(10);
     char folder[128];
     char data[100];
     struct box b;

@@ -7,11 +7,18 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdlib.h>
 
 /* cmocka asks for the four above. */
 #include <cmocka.h>
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
+
+/* The step of a loop that tries every case: under valgrind, which is slow, it tries one in `seldom`. */
+static inline size_t unit_step(size_t seldom)
+{
+    return getenv("ZKSYNC_TEST_SLOW") != NULL ? seldom : 1;
+}
 
 /* A small generator with a fixed seed, so that a failure comes again. */
 static inline uint32_t unit_random(uint64_t *state)
