@@ -32,8 +32,7 @@ int cli_hold_file_open(pid_t pid);
 /* cli_hold_file_state: CLI_HOLD_WAITS if it cannot be read. */
 enum cli_hold_state cli_hold_file_state(int fd);
 
-/* cli_start_time: when a process was started, in ticks since the system was: with the number it names a process
- * once and for all.  0 if there is no such process. */
+/* cli_start_time: the start time of a process in clock ticks since boot, which together with its id is unique.  0 if there is no such process. */
 uint64_t cli_start_time(pid_t pid);
 
 #endif
