@@ -10,7 +10,7 @@ JOBS ?= $(shell nproc)
 ONE_THREAD = unit_(lease|lease_model|round|tree|tree_.*|name|litter|listing|queue|journal_damage)|trace_test
 CHECK_RUNS ?= build/dev:unit build/dev:sim build/dev:integration build/dev:local:integration_tree \
               'build/dev:valgrind:^(unit|trace)_(?!journal_crash)' build/dev:valgrind:sim_seeds \
-              build/asan:unit build/asan:sim:sim_plans build/asan:integration:integration_cli \
+              build/asan:unit build/asan:sim:sim_plans 'build/asan:integration:integration_cli_(?!contract)' \
               'build/asan:local:integration_(?!tree|cli)' \
               'build/tsan:unit:^(?!($(ONE_THREAD))$$)' 'build/tsan:local:integration_(?!tree|cli)' build/clang:unit build/fuzz:unit
 # Further commands of it; one that prints the Test Anything Protocol reports its tests by that.

@@ -30,8 +30,8 @@ class Details(Case):
 
     def test_a_hold_where_standard_input_is_closed(self):
         """It has no end to wait for, and nothing of the program's own has got its number."""
-        run = self.spawn(["bash", "-c", f"exec {ZKSYNC} hold {self.path} 0<&-"])
-        self.await_contenders(1)
+        run = self.spawn(["bash", "-c", f"exec {ZKSYNC} hold -v {self.path} 0<&-"])
+        run.await_err(": held, token ")
         run.signal(signal.SIGTERM)
         self.assertEqual(run.wait(), 0, run.err)
         self.assert_nothing_left()

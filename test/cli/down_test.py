@@ -103,8 +103,10 @@ class Down(Case):
         direct = self.environment(ZKSYNC_SERVERS=DIRECT)
         holder = self.start("hold", "-v", self.path, env=direct)
         holder.await_err(": held, token ")
-        limited = self.start("lock", "-T", 4, "-w", "2", self.path, "echo", "ran")
         patient = self.start("lock", "-T", 4, self.path, "echo", "ran")
+        self.await_contenders(2)
+        # Last, so that its time is not over before the servers are gone.
+        limited = self.start("lock", "-T", 4, "-w", "5", self.path, "echo", "ran")
         self.await_contenders(3)
         Proxy.cut()
         self.assertEqual((limited.wait(), limited.out), (75, ""))

@@ -153,10 +153,16 @@ class Run:
         await_true(lambda: text in self.out or self.ended(), f"{self.command} says {text!r}")
         if text not in self.out:
             self.wait()
+        if text not in self.out:
             raise AssertionError(f"{self.command} ended without {text!r}: {self.out!r} {self.err!r}")
 
     def await_err(self, text):
-        await_true(lambda: text in self.err, f"{self.command} says {text!r}; it said {self.err!r}")
+        """The same of standard error."""
+        await_true(lambda: text in self.err or self.ended(), f"{self.command} says {text!r}")
+        if text not in self.err:
+            self.wait()
+        if text not in self.err:
+            raise AssertionError(f"{self.command} ended without {text!r}: {self.out!r} {self.err!r}")
 
     def ended(self):
         self.pump()
