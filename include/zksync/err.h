@@ -59,9 +59,9 @@ ZKS_EXPORT const char *zks_strerror(int error);
  * The string is static.  Since 0.1. */
 ZKS_EXPORT const char *zks_err_name(int error);
 
-/* zks_last_error: a sentence, without a full stop, about the last call on the calling thread that
- * returned an error: what zks_strerror() cannot know, such as the option that is not valid or what
- * each server answered; where no more is known, the text of zks_strerror().  "" if no call on this
+/* zks_last_error: a sentence about the last call on the calling thread that returned an error: what
+ * zks_strerror() cannot know, such as the option that is not valid or what each server answered; where
+ * no more is known, the text of zks_strerror().  "" if no call on this
  * thread has failed.  Like errno, it is left alone by calls that succeed, so it is meaningful only
  * after a failure.  The results of operations (zks_op_cb) do not set it, nor do the functions of
  * server.h.  The string belongs to the thread and is valid until its next call of the library.

@@ -49,8 +49,10 @@ static int fail(struct cli_keeper *k, int error)
 {
     char why[CLI_MESSAGE_SIZE];
     const char *servers = k->job->settings->servers;
+    int64_t wait_ms = k->job->wait_ms;
+    int64_t probe_ms = wait_ms > 0 && wait_ms < PROBE_MS ? wait_ms : PROBE_MS;
     if (error == ZKS_EDISCONNECTED) {
-        (void)zks_client_probe(k->client, PROBE_MS, why, sizeof why);
+        (void)zks_client_probe(k->client, probe_ms, why, sizeof why);
         cli_report_say(&k->report, "%s", why);
     } else if (error == ZKS_EEXIST && k->claim.barrier != NULL) {
         cli_namesake(k->client, k->job->path, zks_double_barrier_id(k->claim.barrier), PROBE_MS,
