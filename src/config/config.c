@@ -2,7 +2,6 @@
 #include "zksync/config.h"
 
 #include <errno.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -84,18 +83,6 @@ static bool copy(zks_config *config, char **to, const char *from)
     return made != NULL;
 }
 
-static bool fail(char *why, size_t size, const char *format, ...)
-    __attribute__((format(printf, 3, 4)));
-
-static bool fail(char *why, size_t size, const char *format, ...)
-{
-    va_list arguments;
-    va_start(arguments, format);
-    (void)vsnprintf(why, size, format, arguments);
-    va_end(arguments);
-    return false;
-}
-
 /* ---- Values ---- */
 
 static bool take_root(zks_config *config, const char *value, char *why, size_t size)
@@ -106,12 +93,12 @@ static bool take_root(zks_config *config, const char *value, char *why, size_t s
         len--;
     }
     if (len >= sizeof path) {
-        return fail(why, size, "\"%.200s...\" is not a valid root: too long", value);
+        return zks__config_fail(why, size, "\"%.200s...\" is not a valid root: too long", value);
     }
     (void)snprintf(path, sizeof path, "%.*s", (int)len, value);
     const char *fault = strcmp(value, "/") == 0 ? NULL : zks__path_fault(path);
     if (fault != NULL) {
-        return fail(why, size, "\"%.200s\" is not a valid root: %s", value, fault);
+        return zks__config_fail(why, size, "\"%.200s\" is not a valid root: %s", value, fault);
     }
     return copy(config, &config->root, path);
 }
@@ -128,7 +115,8 @@ static bool take_auth(zks_config *config, const char *path, char *why, size_t si
         *colon = '\0';
         valid = copy(config, &config->auth_scheme, line) && copy(config, &config->auth, colon + 1);
     } else {
-        (void)fail(why, size, "%s: the first line is not like digest:user:password", path);
+        (void)zks__config_fail(why, size, "%s: the first line is not like digest:user:password",
+                               path);
     }
     explicit_bzero(line, sizeof line);
     return valid;
@@ -138,7 +126,8 @@ static bool take_session_timeout(zks_config *config, const char *value, char *wh
 {
     int64_t ms = 0;
     if (!zks_parse_duration(value, &ms) || ms < 1 || ms > INT32_MAX) {
-        return fail(why, size, "a session timeout is like 20 or 20s or 1m, not \"%.200s\"", value);
+        return zks__config_fail(why, size,
+                                "a session timeout is like 20 or 20s or 1m, not \"%.200s\"", value);
     }
     config->session_timeout_ms = ms;
     return true;
@@ -148,8 +137,8 @@ static bool take_connect_timeout(zks_config *config, const char *value, char *wh
 {
     int64_t ms = 0;
     if (!zks_parse_duration(value, &ms) || ms == 0) {
-        return fail(why, size, "a connect timeout is like 10 or 1.5s or forever, not \"%.200s\"",
-                    value);
+        return zks__config_fail(
+            why, size, "a connect timeout is like 10 or 1.5s or forever, not \"%.200s\"", value);
     }
     config->connect_timeout_ms = ms;
     return true;
@@ -162,8 +151,9 @@ static bool take_value(zks_config *config, enum zks_setting setting, const char 
 {
     if (value[0] == '\0') {
         return setting == ZKS_SETTING_SERVERS
-                   ? fail(why, size, "the value is empty: " WAYS)
-                   : fail(why, size, "the value of %s is empty", settings[setting].name);
+                   ? zks__config_fail(why, size, "the value is empty: " WAYS)
+                   : zks__config_fail(why, size, "the value of %s is empty",
+                                      settings[setting].name);
     }
     switch (setting) {
     case ZKS_SETTING_SERVERS:
@@ -177,7 +167,7 @@ static bool take_value(zks_config *config, enum zks_setting setting, const char 
     case ZKS_SETTING_CONNECT_TIMEOUT:
         return take_connect_timeout(config, value, why, size);
     default:
-        return fail(why, size, "no such setting");
+        return zks__config_fail(why, size, "no such setting");
     }
 }
 
@@ -218,13 +208,14 @@ static bool take_line(const char *name, const char *value, unsigned line, void *
         setting++;
     }
     if (setting == ZKS_SETTINGS) {
-        return fail(why, size,
-                    "unknown setting \"%.80s\"; the settings are servers, root, auth-file, "
-                    "session-timeout and connect-timeout",
-                    name);
+        return zks__config_fail(
+            why, size,
+            "unknown setting \"%.80s\"; the settings are servers, root, auth-file, "
+            "session-timeout and connect-timeout",
+            name);
     }
     if (r->lines[setting] != 0) {
-        return fail(why, size, "%s is set in line %u already", name, r->lines[setting]);
+        return zks__config_fail(why, size, "%s is set in line %u already", name, r->lines[setting]);
     }
     r->lines[setting] = line;
     (void)snprintf(origin, sizeof origin, "%s:%u", r->path, line);

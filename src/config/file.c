@@ -11,10 +11,7 @@
 #include <sys/sysmacros.h>
 #include <unistd.h>
 
-static bool fail(char *why, size_t size, const char *format, ...)
-    __attribute__((format(printf, 3, 4)));
-
-static bool fail(char *why, size_t size, const char *format, ...)
+bool zks__config_fail(char *why, size_t size, const char *format, ...)
 {
     va_list arguments;
     va_start(arguments, format);
@@ -28,22 +25,24 @@ static bool is_trusted(const char *path, int fd, uid_t owner, char *why, size_t 
 {
     struct stat info;
     if (fstat(fd, &info) != 0) {
-        return fail(why, why_size, "%s: %s", path, strerror(errno));
+        return zks__config_fail(why, why_size, "%s: %s", path, strerror(errno));
     }
     if (S_ISCHR(info.st_mode) && info.st_rdev == makedev(1, 3)) {
         return true; /* /dev/null: no settings. */
     }
     if (!S_ISREG(info.st_mode)) {
-        return fail(why, why_size, "%s: not a regular file", path);
+        return zks__config_fail(why, why_size, "%s: not a regular file", path);
     }
     if (info.st_uid != owner && info.st_uid != 0) {
-        return fail(why, why_size,
-                    "%s: it belongs to user %lu, not to user %lu or root: change its owner, or set "
-                    "ZKSYNC_CONFIG to the file to use",
-                    path, (unsigned long)info.st_uid, (unsigned long)owner);
+        return zks__config_fail(
+            why, why_size,
+            "%s: it belongs to user %lu, not to user %lu or root: change its owner, or set "
+            "ZKSYNC_CONFIG to the file to use",
+            path, (unsigned long)info.st_uid, (unsigned long)owner);
     }
     if ((info.st_mode & 022) != 0) {
-        return fail(why, why_size, "%s: others can write to it: chmod go-w %s", path, path);
+        return zks__config_fail(why, why_size, "%s: others can write to it: chmod go-w %s", path,
+                                path);
     }
     return true;
 }
@@ -69,12 +68,13 @@ static bool take_line(const char *path, char *text, unsigned number, zks__config
     }
     char *equals = strchr(name, '=');
     if (equals == NULL) {
-        return fail(why, why_size, "%s:%u: not a line such as \"servers = host:port\": \"%.80s\"",
-                    path, number, name);
+        return zks__config_fail(why, why_size,
+                                "%s:%u: not a line such as \"servers = host:port\": \"%.80s\"",
+                                path, number, name);
     }
     *equals = '\0';
     if (!take(trim(name), trim(equals + 1), number, arg, what, sizeof what)) {
-        return fail(why, why_size, "%s:%u: %s", path, number, what);
+        return zks__config_fail(why, why_size, "%s:%u: %s", path, number, what);
     }
     return true;
 }
@@ -90,10 +90,10 @@ static bool read_lines(FILE *file, const char *path, zks__config_line_cb take, v
     for (unsigned number = 1; ok && (len = getline(&text, &size, file)) > 0; number++) {
         ok = strlen(text) == (size_t)len
                  ? take_line(path, text, number, take, arg, why, why_size)
-                 : fail(why, why_size, "%s:%u: the line has a zero byte", path, number);
+                 : zks__config_fail(why, why_size, "%s:%u: the line has a zero byte", path, number);
     }
     if (ok && !feof(file)) {
-        ok = fail(why, why_size, "%s: %s", path, strerror(errno));
+        ok = zks__config_fail(why, why_size, "%s: %s", path, strerror(errno));
     }
     free(text);
     return ok;
@@ -109,8 +109,9 @@ static bool is_absent(const char *path, int error)
 
 static bool cannot_open(const char *path, int error, char *why, size_t why_size)
 {
-    return error == ENOENT ? fail(why, why_size, "%s: a symbolic link to nothing", path)
-                           : fail(why, why_size, "%s: %s; to use another file, set ZKSYNC_CONFIG",
+    return error == ENOENT
+               ? zks__config_fail(why, why_size, "%s: a symbolic link to nothing", path)
+               : zks__config_fail(why, why_size, "%s: %s; to use another file, set ZKSYNC_CONFIG",
                                   path, strerror(error));
 }
 

@@ -7,6 +7,10 @@
 #include <stddef.h>
 #include <sys/types.h>
 
+/* zks__config_fail: puts a sentence into `why`; false. */
+bool zks__config_fail(char *why, size_t size, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+
 /* Called for each setting.  False ends the reading, and `why` then says what is wrong with the line. */
 typedef bool (*zks__config_line_cb)(const char *name, const char *value, unsigned line, void *arg,
                                     char *why, size_t why_size);
