@@ -11,13 +11,13 @@ ONE_THREAD = unit_(lease|lease_model|round|tree|tree_.*|name|litter|listing|queu
 CHECK_RUNS ?= build/dev:unit build/dev:sim build/dev:integration build/dev:local:integration_tree \
               'build/dev:valgrind:^(unit|trace)_(?!journal_crash)' build/dev:valgrind:sim_seeds \
               build/asan:unit build/asan:sim:sim_plans 'build/asan:integration:integration_cli_(?!contract)' \
-              'build/asan:local:integration_(?!tree|cli)' \
-              'build/tsan:unit:^(?!($(ONE_THREAD))$$)' 'build/tsan:local:integration_(?!tree|cli)' build/clang:unit build/fuzz:unit
+              'build/asan:local:integration_(?!tree|cli|install)' \
+              'build/tsan:unit:^(?!($(ONE_THREAD))$$)' 'build/tsan:local:integration_(?!tree|cli|install)' build/clang:unit build/fuzz:unit
 # Further commands of it; one that prints the Test Anything Protocol reports its tests by that.
 CHECK_ALSO ?= --also 'tools/lint build/dev' --also 'tools/mutants --build build/dev --sample 10'
 # What `make check-fast` runs, with one build and without ZooKeeper: for the inner loop.
 FAST_RUNS ?= 'build/dev:unit:(?!unit_journal_crash)' 'build/dev:sim:sim_(plans|seeds)' \
-             'build/dev:local:integration_(?!(cli_(contract|many|completion|signals|look|kazoo|terminal)|counter)$$)'
+             'build/dev:local:integration_(?!(install|cli_(contract|many|completion|signals|look|kazoo|terminal)|counter)$$)'
 SOAK_TIMES ?= 10
 SOAK_PRESETS ?= dev asan tsan
 SOAK_SECONDS ?= 3600

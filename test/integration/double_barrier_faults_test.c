@@ -175,7 +175,7 @@ static void test_enter_behind_a_leave_that_was_cut_off(void **state)
     it_ok(zks_double_barrier_leave(s[1].barrier, ZKS_FOREVER));
     begin_enter(&s[0]);
     frameproxy_release(s[0].proxy);
-    rawzk_await_children(it->raw, it->path, 1, 20000);
+    rawzk_await_children(it->raw, it->path, 1, IT_LIMIT_MS);
     still_waits(&s[0]);
     enter_all(s, 1, 2);
     it_ok(it_op_wait(&s[0].op));
