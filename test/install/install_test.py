@@ -2,6 +2,7 @@
 """An installation into an empty prefix, used without the folder it was built in: what it consists of, and
 every command of README.md and of the manual pages' examples, run as it is written."""
 
+import concurrent.futures
 import contextlib
 import itertools
 import os
@@ -21,6 +22,8 @@ from world import Host, Place, ROOT, SYSTEM_PATH, UIDS, Result, unavailable, wri
 
 SHELLS = ("bash", "dash", "zsh")
 README = os.path.join(ROOT, "README.md")
+TRY_LINES = ["make demo     # installs what it needs (no Java), builds, and shows it all with real processes\n",
+             "make check    # installs what it needs and runs all tests, also on five ZooKeeper servers\n"]
 C_LINES = ["tools/setup build      # once: the compiler and the libraries, on Debian\n",
            "sudo make install\n",
            "cc nightly.c $(pkg-config --cflags --libs zksync)\n"]
@@ -32,7 +35,7 @@ class Installed:
     """The sources are copied, built and installed as README says: into a prefix of one's own, and into
     /usr/local. Then the copy is removed."""
 
-    folder = home = prefix = source = removed = staged = reason = None
+    folder = home = prefix = source = removed = staged = demo = reason = None
 
     @classmethod
     def make(cls):
@@ -42,8 +45,9 @@ class Installed:
         cls.source, cls.home = f"{cls.folder}/source", f"{cls.folder}/home"
         cls.prefix = f"{cls.home}/zksync"
         shutil.copytree(ROOT, cls.source, symlinks=True, ignore=shutil.ignore_patterns("build", ".git"))
-        cls.run("tools/setup build")
+        cls.run(C_LINES[0])
         cls.run(OWN_LINES[0])
+        cls.demo = cls.attempt(TRY_LINES[0])
         if cls.reason is None:
             cls.system()
         cls.staged = cls.run(f"make install DESTDIR={cls.folder}/stage PREFIX=/usr")
@@ -58,14 +62,18 @@ class Installed:
     @classmethod
     def run(cls, command):
         """Runs a command in the source folder, and returns what it prints."""
-        env = {name: value for name, value in os.environ.items()
-               if not name.startswith(("ZKSYNC_", "MAKE", "MFLAGS", "DESTDIR"))}
-        done = subprocess.run(["sh", "-c", command], cwd=cls.source, env={**env, "HOME": cls.home},
-                              stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-                              text=True, check=False)
+        done = cls.attempt(command)
         if done.returncode != 0:
             raise AssertionError(f"{command}: {done.stdout}")
         return done.stdout
+
+    @classmethod
+    def attempt(cls, command):
+        env = {name: value for name, value in os.environ.items()
+               if not name.startswith(("ZKSYNC_", "MAKE", "MFLAGS", "DESTDIR"))}
+        return subprocess.run(["sh", "-c", command], cwd=cls.source, env={**env, "HOME": cls.home},
+                              stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                              text=True, check=False)
 
     @classmethod
     def system(cls):
@@ -328,6 +336,14 @@ class Examples(Case):
     def shell_lines(self):
         return next(text for section, text in blocks.of_readme(README) if section == "Shell").splitlines(True)
 
+    def test_readme_has_no_other_commands(self):
+        sections = [section for section, _ in blocks.of_readme(README)]
+        self.assertEqual(sections, ["Try it", "C", "C", "C", "Shell"])
+
+    def test_the_demo(self):
+        self.assertEqual(blocks.of_readme(README)[0][1], "".join(TRY_LINES))
+        self.assertEqual(Installed.demo.returncode, 0, Installed.demo.stdout)
+
     def test_each_has_a_check_and_each_check_has_one(self):
         begins = [recipes.of_block(text) for _, _, text in self.manuals()]
         self.assertEqual(sorted(begins), sorted(recipes.MANUAL))
@@ -342,19 +358,28 @@ class Examples(Case):
             self.assertIn("\n".join(line.strip() for line in text.splitlines()), shown)
 
     def run_all(self, environment):
-        host = self.host(environment)
-        host.serve()
+        """The examples have paths of their own on the servers, so each shell has a host of its own."""
+        hosts = [self.host(f"{environment}-{shell}") for shell in SHELLS]
+        for host in hosts:
+            host.serve()
+        with concurrent.futures.ThreadPoolExecutor(len(SHELLS)) as pool:
+            failed = sum(pool.map(self.failed, hosts, itertools.repeat(environment), SHELLS), [])
+        self.assertEqual(failed, [], "\n" + "\n".join(failed))
+
+    def failed(self, host, environment, shell):
+        """Runs all examples with a shell, and tells of those that fail."""
         failed = []
-        for shell, uid, local in itertools.product(SHELLS, UIDS, (False, True)):
+        for uid, local in itertools.product(UIDS, (False, True)):
+            # In a container there is no other process to share a local server with.
+            if local and (environment == "container" or shell != SHELLS[0]):
+                continue
             place = Place(host, environment, uid, shell, local)
-            if local and environment == "container":
-                continue  # There a process is alone, and has no other to share a local server with.
             for name, text, check in [*self.lines(local), *([] if local else self.examples())]:
                 try:
                     check(self, place, text)
                 except Exception:  # One that fails says nothing of the others.
                     failed.append(f"{place.name}: {name}\n{traceback.format_exc(limit=-2)}")
-        self.assertEqual(failed, [], "\n" + "\n".join(failed))
+        return failed
 
 
 def test_of(environment):
