@@ -1,4 +1,5 @@
 #!/usr/bin/python3 -B
+# For tools/run-tests. zksync-test: takes long
 """How the tests can be started: with every combination of ZOOKEEPER_PEERS and TOXIPROXY, on servers of its
 own, and with signals ignored and blocked."""
 

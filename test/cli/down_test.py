@@ -1,4 +1,5 @@
 #!/usr/bin/python3 -B
+# For tools/run-tests. zksync-test: takes long
 """Servers that do not answer, or that go away while something is wanted of them."""
 
 import http.server

@@ -1,4 +1,5 @@
 #!/usr/bin/python3 -B
+# For tools/run-tests. zksync-test: takes long
 """What signals do to zksync and to its command, and that no command outlives either of our processes."""
 
 import ctypes

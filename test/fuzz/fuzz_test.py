@@ -1,4 +1,5 @@
 #!/usr/bin/python3
+# For tools/run-tests. zksync-test: takes long
 """Runs each fuzzer beside this program: through its kept corpus and then on from there.
 
 ZKSYNC_FUZZ_SECONDS says for how long (20). With ZKSYNC_FUZZ_KEEP=1 what is new is kept in the corpus.

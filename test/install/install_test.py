@@ -1,4 +1,5 @@
 #!/usr/bin/python3 -B
+# For tools/run-tests. zksync-test: takes long
 """An installation into an empty prefix, used without the folder it was built in: what it consists of, and
 every command of README.md and of the manual pages' examples, run as it is written."""
 
