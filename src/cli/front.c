@@ -452,6 +452,17 @@ static void drain_input(struct front *f)
 
 /* ---- All of it ---- */
 
+/* A signal can answer what the keeper has just reported, so each one finds the phase of what was reported before
+ * it was sent. */
+static void attend_signals(struct front *f)
+{
+    struct signalfd_siginfo info;
+    while (cli_signals_next(&f->signals, &info)) {
+        listen_to_keeper(f);
+        take_signal(f, &info);
+    }
+}
+
 static int serve(struct front *f)
 {
     tell_waiting(f);
@@ -468,8 +479,8 @@ static int serve(struct front *f)
                                  {.fd = f->watches_input ? STDIN_FILENO : -1, .events = POLLIN},
                                  {.fd = f->job->ready_fd, .events = 0}};
         (void)poll(polls, sizeof polls / sizeof polls[0], -1);
-        listen_to_keeper(f); /* First, so that a signal finds the phase as it is. */
-        (void)take_all_signals(f);
+        attend_signals(f);
+        listen_to_keeper(f);
         if (polls[3].revents != 0) {
             drain_input(f);
         }

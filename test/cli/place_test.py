@@ -32,7 +32,8 @@ class Place(Local):
             self.assertEqual(len(result.err.splitlines()), 1, (words, result.err))
             for text in texts:
                 self.assertIn(text, result.err, words)
-        calls = ["find", "pid"] * (LOOKS[0] in commands) + ["start", "claim"] * (STARTS[0] in commands)
+        calls = ["find", "pid"] * (LOOKS[0] in commands) + ["start"] * (STARTS[0] in commands) + \
+            ["claim"] * (["serve"] in commands)
         for call in self.calls(*calls, **variables):
             self.assertEqual(call[0], name, call)
             for text in texts:
