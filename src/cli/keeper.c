@@ -115,7 +115,8 @@ static bool run_op(struct cli_keeper *k, int (*start)(struct cli_keeper *k, int6
     if (k->op_result == 0) {
         k->session_lost = false; /* It was of one in which we only waited. */
     }
-    return fits;
+    /* The first connection and the end of the operation can be told in one turn. */
+    return fits && (k->op_result != 0 || k->lease.session_ms != 0 || fit_lease(k));
 }
 
 /* 0, or an error; ZKS_ECANCELED if front wants no more. */
