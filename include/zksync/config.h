@@ -87,7 +87,9 @@ ZKS_EXPORT const char *zks_config_origin(const zks_config *config, enum zks_sett
 ZKS_EXPORT const char *zks_config_file(const zks_config *config, size_t n, bool *exists);
 
 /* zks_config_apply: sets those options that are not given: servers, root, and auth where they are NULL,
- * session_timeout_ms where it is 0 and connect_timeout_ms where it is ZKS_DEFAULT.  The strings are the
+ * session_timeout_ms where it is 0 and connect_timeout_ms where it is ZKS_DEFAULT.  Credentials are left out
+ * if the servers come from an earlier source than they do: those of a file are not for servers that the
+ * environment names.  The strings are the
  * config's, which must live until zks_client_open() has returned.  Since 0.1. */
 ZKS_EXPORT void zks_config_apply(const zks_config *config, zks_client_options *options);
 

@@ -22,6 +22,10 @@ int cli_completion(struct cli_settings *s, int argc, char **argv);
 int cli_show_help(struct cli_settings *s, int argc, char **argv);
 int cli_show_version(struct cli_settings *s, int argc, char **argv);
 
+/* cli_hold_failed: a shell that evaluates nothing succeeds, and would go on without the lock.  If the words have -b
+ * and the code is a failure, prints a command that fails with it in sh and in fish; returns the code. */
+int cli_hold_failed(int argc, char **argv, int code);
+
 /* Of the completions' own: prints the paths that begin with a word. */
 int cli_complete(struct cli_settings *s, int argc, char **argv);
 

@@ -67,7 +67,8 @@ void cli_fds_note(void)
     }
     for (int fd = 0; fd <= 2; fd++) {
         if (!is_noted(fd)) {
-            (void)!open("/dev/null", O_RDWR); /* It takes the lowest number that is free. */
+            /* It takes the lowest number that is free.  What is written to a closed output must fail. */
+            (void)!open("/dev/null", fd == STDOUT_FILENO ? O_RDONLY : O_RDWR);
         }
     }
 }

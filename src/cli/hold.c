@@ -109,6 +109,9 @@ static int hold(struct cli_settings *s, int argc, char **argv)
     }
     int code = cli_parse_path(&parser, &path);
     (void)cli_full_path(s, path != NULL ? path : "/", job.path);
+    if (code == 0 && job.background && job.busy_code == 0) {
+        code = cli_usage(argv[0], "-E 0 with -b: a shell would go on without the lock");
+    }
     code = code != 0 ? code : cli_job_check(&job);
     return code != 0 ? code : job.background ? hold_in_background(&job) : cli_front(&job);
 }
@@ -125,13 +128,17 @@ static bool asks_for_background(int argc, char **argv)
     return false;
 }
 
-/* A shell that evaluates nothing succeeds, and would go on without the lock.  This fails in sh and in fish. */
+int cli_hold_failed(int argc, char **argv, int code)
+{
+    if (code != CLI_OK && asks_for_background(argc, argv)) {
+        printf("/bin/sh -c 'exit %d'\n", code);
+    }
+    return code;
+}
+
 int cli_hold(struct cli_settings *s, int argc, char **argv)
 {
     pid_t self = getpid();
     int code = hold(s, argc, argv);
-    if (code != CLI_OK && getpid() == self && asks_for_background(argc, argv)) {
-        printf("/bin/sh -c 'exit %d'\n", code);
-    }
-    return code;
+    return getpid() == self ? cli_hold_failed(argc, argv, code) : code;
 }

@@ -11,6 +11,7 @@
 #include "duration.h"
 #include "exit.h"
 #include "lease.h"
+#include "tree.h"
 
 enum { REASON_MAX = 200 };
 
@@ -194,12 +195,11 @@ int cli_job_check(const struct cli_job *job)
     if (!cli_lease_fit(&lease, job->settings->session_timeout_ms, job->grace_ms, why)) {
         return cli_usage(job->name, "%s", why);
     }
-    if (job->command != NULL && job->on_loss == CLI_LOSS_KILL &&
-        access("/proc/self/stat", R_OK) != 0) {
-        cli_say("%s: /proc is not mounted, so the descendants of a command cannot be found and "
-                "ended: mount "
-                "it, or give --on-loss=warn",
-                job->name);
+    if (job->command != NULL && job->on_loss == CLI_LOSS_KILL && !cli_tree_is_visible()) {
+        cli_say(
+            "%s: /proc does not show the processes of this PID namespace, so the descendants of "
+            "a command cannot be found and ended: mount it, or give --on-loss=warn",
+            job->name);
         return CLI_SYSTEM;
     }
     return cli_reach(job->settings);

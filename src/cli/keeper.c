@@ -207,6 +207,7 @@ static int release(struct cli_keeper *k, int code)
     if (k->lost && !lock) {
         return code; /* To the others we have died, and the servers may not answer. */
     }
+    uint64_t safe_until = lock ? cli_claim_safe_until(&k->claim) : 0;
     int64_t patience = !lock ? ZKS_FOREVER : k->lost ? 0 : RELEASE_MS;
     if (cli_claim_release(&k->claim, patience, &k->op) != 0) {
         return code;
@@ -221,6 +222,13 @@ static int release(struct cli_keeper *k, int code)
     if (!lock && (k->op_result == ZKS_ELOST || k->session_lost)) {
         k->lost = true;
         cli_supervise_tell_lost(k, "lost while the others were waited for");
+        code = CLI_LOST;
+    }
+    /* While the lease lasts it can be lost only by the hand of somebody who has removed the znode. */
+    if (lock && !k->lost && k->op_result == ZKS_ELOST && zks_clock_ms() < safe_until) {
+        k->lost = true;
+        atomic_store(&k->guard->hold, CLI_HOLD_LOST);
+        cli_supervise_tell_lost(k, "lost before it was released");
         code = CLI_LOST;
     }
     if (!k->lost) {

@@ -47,7 +47,7 @@ static int run(struct cli_settings *s, int argc, char **argv)
     struct cli_parser parser;
     cli_parse_begin(&parser, s, "", argc, argv, NULL, true);
     if (cli_parse_next(&parser) == CLI_PARSE_STOP) {
-        return parser.exit;
+        return cli_hold_failed(argc, argv, parser.exit);
     }
     if (optind >= argc) {
         return cli_usage("", "missing command");
@@ -58,7 +58,7 @@ static int run(struct cli_settings *s, int argc, char **argv)
             return commands[i].run(s, argc - first, argv + first);
         }
     }
-    return unknown(argv[first]);
+    return cli_hold_failed(argc, argv, unknown(argv[first]));
 }
 
 int main(int argc, char **argv)

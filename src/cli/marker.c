@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { ENCODED_SIZE = 6 * CLI_PATH_SIZE, TOKEN_SIZE = 24 };
+enum { ENCODED_SIZE = 6 * CLI_PATH_SIZE, TOKEN_SIZE = 24, HELD_MAX = 32768 };
 
 struct marker {
     const char *text; /* servers/dir/node@token */
@@ -132,6 +132,17 @@ static bool share_server(const char *a, size_t a_len, const char *b, size_t b_le
     return false;
 }
 
+/* The markers but for the oldest, where all of them are too many: a program cannot be run with a longer variable.
+ * A lock whose marker is left out is not recognized as held already, and is waited for like any other. */
+static const char *within_limit(const char *markers)
+{
+    while (markers != NULL && strlen(markers) > HELD_MAX) {
+        const char *blank = strchr(markers, ' ');
+        markers = blank != NULL ? blank + 1 : NULL;
+    }
+    return markers;
+}
+
 char *cli_marker_add(const struct cli_settings *s, const char *node, uint64_t token)
 {
     const char *before = getenv("ZKSYNC_HELD");
@@ -146,6 +157,7 @@ char *cli_marker_add(const struct cli_settings *s, const char *node, uint64_t to
     }
     encode_dir(s, node, dir);
     *strrchr(dir, '/') = '\0';
+    before = within_limit(before);
     while (next_marker(&before, &m)) {
         if (m.len > 0 &&
             !(is_at(&m, dir) && share_server(m.text, m.servers_len, s->servers, servers_len))) {

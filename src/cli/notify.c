@@ -25,7 +25,8 @@ void cli_notify(const char *lines)
     socklen_t size = (socklen_t)(offsetof(struct sockaddr_un, sun_path) + len);
     int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
     if (fd >= 0) {
-        (void)sendto(fd, lines, strlen(lines), MSG_NOSIGNAL, (struct sockaddr *)&to, size);
+        (void)sendto(fd, lines, strlen(lines), MSG_NOSIGNAL | MSG_DONTWAIT, (struct sockaddr *)&to,
+                     size);
         close(fd);
     }
 }

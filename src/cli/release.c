@@ -12,6 +12,7 @@
 #include "exit.h"
 #include "hold_file.h"
 #include "parse.h"
+#include "tree.h"
 #include "ward.h"
 
 /* One hold.  By the descriptors it stays the same process, whatever becomes of the number. */
@@ -80,11 +81,11 @@ static int find(struct target *t)
     if (t->process < 0) {
         return errno == ESRCH || errno == EINVAL ? no_hold(t) : fail(t);
     }
-    uint64_t start = cli_start_time(t->pid);
-    if (start == 0 && cli_start_time(getpid()) == 0) {
-        cli_say("/proc: not mounted");
+    if (!cli_tree_is_visible()) {
+        cli_say("/proc: it does not show the processes of this PID namespace");
         return CLI_SYSTEM;
     }
+    uint64_t start = cli_start_time(t->pid);
     t->file = cli_hold_file_open(t->pid);
     int error = t->file < 0 ? errno : 0;
     if (has_ended(t) || error == ENOENT || (t->start != 0 && start != t->start)) {

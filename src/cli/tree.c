@@ -85,10 +85,19 @@ static bool parent_of(const char *pid, pid_t *parent, char *state)
     return behind != NULL && sscanf(behind + 1, " %c %d", state, parent) == 2;
 }
 
+bool cli_tree_is_visible(void)
+{
+    char ours[24];
+    char shown[24];
+    ssize_t len = readlink("/proc/self", shown, sizeof shown - 1);
+    snprintf(ours, sizeof ours, "%ld", (long)getpid());
+    return len > 0 && (size_t)len == strlen(ours) && memcmp(ours, shown, (size_t)len) == 0;
+}
+
 /* Calls `each` for all processes that there are, in the order of their numbers. */
 static void for_all(void (*each)(pid_t pid, pid_t parent, void *arg), void *arg)
 {
-    DIR *dir = opendir("/proc");
+    DIR *dir = cli_tree_is_visible() ? opendir("/proc") : NULL;
     struct dirent *entry;
     pid_t parent;
     char state;

@@ -22,6 +22,10 @@ struct cli_tree_others {
     size_t n;
 };
 
+/* cli_tree_is_visible: whether /proc shows the processes of this PID namespace.  If it is not mounted, or is that of
+ * another namespace, whose numbers are those of other processes, no descendants are found or signalled. */
+bool cli_tree_is_visible(void);
+
 /* cli_tree_note: notes the children that there are now.  cli_tree_forget frees that.
  * cli_tree_note_again: the same without `ours`, the process whose children are the command's: what it has not left
  * behind is of others.  Nothing changes if it has ended.

@@ -35,9 +35,13 @@ static const struct {
     [ZKS_SETTING_SESSION_TIMEOUT] = {"session-timeout", "ZKSYNC_SESSION_TIMEOUT", "20s"},
     [ZKS_SETTING_CONNECT_TIMEOUT] = {"connect-timeout", "ZKSYNC_CONNECT_TIMEOUT", "15s"}};
 
+/* In the order in which they decide. */
+enum source { FROM_PROGRAM, FROM_ENVIRONMENT, FROM_FILES };
+
 /* A setting: where it was found, and what is wrong with it there. */
 struct slot {
     bool given;
+    unsigned source; /* FROM_FILES and above: the number of the file is added. */
     char *value;
     char origin[ORIGIN_SIZE];
     char *error; /* NULL where the value is valid. */
@@ -175,7 +179,7 @@ static bool take_value(zks_config *config, enum zks_setting setting, const char 
 
 /* What stands in the environment or a file, where nothing has decided the setting before. */
 static void take_found(zks_config *config, enum zks_setting setting, const char *value,
-                       const char *origin)
+                       unsigned source, const char *origin)
 {
     struct slot *slot = &config->slots[setting];
     char why[ERROR_SIZE];
@@ -184,6 +188,7 @@ static void take_found(zks_config *config, enum zks_setting setting, const char 
         return;
     }
     slot->given = true;
+    slot->source = source;
     (void)snprintf(slot->origin, sizeof slot->origin, "%s", origin);
     (void)copy(config, &slot->value, value);
     if (!take_value(config, setting, value, why, sizeof why)) {
@@ -219,7 +224,8 @@ static bool take_line(const char *name, const char *value, unsigned line, void *
     }
     r->lines[setting] = line;
     (void)snprintf(origin, sizeof origin, "%s:%u", r->path, line);
-    take_found(r->config, (enum zks_setting)setting, value, origin);
+    take_found(r->config, (enum zks_setting)setting, value,
+               FROM_FILES + (unsigned)r->config->n_files, origin);
     return true;
 }
 
@@ -235,15 +241,21 @@ static void read_file(zks_config *config, const char *path, uid_t owner)
     }
 }
 
+/* False where there is none; its path can be too long, and then `path` is "". */
 static bool user_file(char path[PATH_SIZE])
 {
-    char home[PATH_SIZE - 32];
+    char home[PATH_SIZE];
     const char *folder = secure_getenv("XDG_CONFIG_HOME");
-    if (folder != NULL && folder[0] == '/') {
-        return snprintf(path, PATH_SIZE, "%s/zksync.conf", folder) < PATH_SIZE;
+    bool named = folder != NULL && folder[0] == '/';
+    if (!named && !zks__home(home, sizeof home)) {
+        return false;
     }
-    return zks__home(home, sizeof home) &&
-           snprintf(path, PATH_SIZE, "%s/.config/zksync.conf", home) < PATH_SIZE;
+    int len = snprintf(path, PATH_SIZE, "%s%s/zksync.conf", named ? folder : home,
+                       named ? "" : "/.config");
+    if (len >= PATH_SIZE) {
+        path[0] = '\0';
+    }
+    return true;
 }
 
 static void read_named_file(zks_config *config, const char *path)
@@ -263,12 +275,14 @@ static void read_named_file(zks_config *config, const char *path)
 static void read_files(zks_config *config)
 {
     const char *named = secure_getenv("ZKSYNC_CONFIG");
-    char path[PATH_SIZE];
+    char path[PATH_SIZE] = "";
     if (named != NULL) {
         read_named_file(config, named);
         return;
     }
-    if (user_file(path)) {
+    if (user_file(path) && path[0] == '\0') {
+        (void)copy(config, &config->file_error, "the path of the user's zksync.conf is too long");
+    } else if (path[0] != '\0') {
         read_file(config, path, geteuid());
     }
     read_file(config, "/etc/zksync.conf", 0);
@@ -286,7 +300,7 @@ int zks_config_new(zks_config **config)
     for (int i = 0; i < ZKS_SETTINGS; i++) {
         const char *value = secure_getenv(settings[i].variable);
         if (value != NULL) {
-            take_found(made, (enum zks_setting)i, value, settings[i].variable);
+            take_found(made, (enum zks_setting)i, value, FROM_ENVIRONMENT, settings[i].variable);
         }
     }
     read_files(made);
@@ -334,6 +348,7 @@ int zks_config_set(zks_config *config, enum zks_setting setting, const char *val
         return config->no_memory ? ZKS_ENOMEM : ZKS_EINVAL;
     }
     slot->given = true;
+    slot->source = FROM_PROGRAM;
     (void)snprintf(slot->origin, sizeof slot->origin, "%s", origin);
     free(slot->error);
     slot->error = NULL;
@@ -398,6 +413,15 @@ const char *zks_config_file(const zks_config *config, size_t n, bool *exists)
     return config->files[n].path;
 }
 
+/* Credentials are for the servers that are named with them or after them: those of a file must not be presented to
+ * servers that the environment or an option names instead. */
+static bool is_auth_for_servers(const zks_config *config)
+{
+    const struct slot *auth = &config->slots[ZKS_SETTING_AUTH_FILE];
+    const struct slot *servers = &config->slots[ZKS_SETTING_SERVERS];
+    return auth->given && (!servers->given || auth->source <= servers->source);
+}
+
 void zks_config_apply(const zks_config *config, zks_client_options *options)
 {
     if (options->servers == NULL && config->slots[ZKS_SETTING_SERVERS].given) {
@@ -406,7 +430,7 @@ void zks_config_apply(const zks_config *config, zks_client_options *options)
     if (options->root == NULL) {
         options->root = config->root;
     }
-    if (options->auth_scheme == NULL && options->auth == NULL) {
+    if (options->auth_scheme == NULL && options->auth == NULL && is_auth_for_servers(config)) {
         options->auth_scheme = config->auth_scheme;
         options->auth = config->auth;
     }

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -99,12 +100,31 @@ static bool read_lines(FILE *file, const char *path, zks__config_line_cb take, v
     return ok;
 }
 
-/* Whether there is no file.  A folder that the user may not search has none of the user's: system users have
- * homes that are another's, or no folders at all. */
-static bool is_absent(const char *path, int error)
+/* Whether the nearest folder above that can be looked at belongs to the user. */
+static bool is_below_own(const char *path, uid_t owner)
+{
+    char folder[PATH_MAX];
+    struct stat info;
+    (void)snprintf(folder, sizeof folder, "%s", path);
+    for (char *slash = strrchr(folder, '/'); slash != NULL && slash > folder;
+         slash = strrchr(folder, '/')) {
+        *slash = '\0';
+        if (lstat(folder, &info) == 0) {
+            return info.st_uid == owner;
+        }
+    }
+    return false;
+}
+
+/* Whether there is no file.  A folder of somebody else's that the user may not search has none of the user's: system
+ * users have homes that are another's, or no folders at all. */
+static bool is_absent(const char *path, uid_t owner, int error)
 {
     struct stat info;
-    return (error == ENOENT || error == ENOTDIR || error == EACCES) && lstat(path, &info) != 0;
+    if (error == EACCES) {
+        return lstat(path, &info) != 0 && !is_below_own(path, owner);
+    }
+    return (error == ENOENT || error == ENOTDIR) && lstat(path, &info) != 0;
 }
 
 static bool cannot_open(const char *path, int error, char *why, size_t why_size)
@@ -121,7 +141,7 @@ bool zks__config_read(const char *path, uid_t owner, zks__config_line_cb take, v
     int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
     FILE *file = fd >= 0 ? fdopen(fd, "r") : NULL;
     int error = errno;
-    *exists = fd >= 0 || !is_absent(path, error);
+    *exists = fd >= 0 || !is_absent(path, owner, error);
     if (file == NULL) {
         if (fd >= 0) {
             (void)close(fd);

@@ -106,6 +106,19 @@ class Chosen(Settings):
         run = self.spawn([EXAMPLE, "write", "/a", "0"], env=self.plain())
         self.assertEqual(run.wait(), 0, run.err)
 
+    def test_credentials_are_for_the_servers_that_are_named_with_them(self):
+        auth = self.private("auth", "digest:user:password")
+        self.write(f"servers = a:1\nauth-file = {auth}\n")
+        line = f"auth-file        {auth}  ({self.user_file}:2, not used for these servers)\n"
+        for words, variables in (["--local"], {}), (["--servers", "b:2"], {}), ([], {"ZKSYNC_SERVERS": "b:2"}):
+            self.assertIn(line, self.run_plain(*words, "config", **variables).out)
+        self.assertIn(f"({self.user_file}:2)", self.run_plain("config").out)
+        for name in ("first", "second"):  # Were they presented, the second user would be shut out.
+            variables = {} if name == "first" else {"ZKSYNC_CONFIG": "/dev/null"}
+            self.assertEqual(self.run_plain("--local", "lock", f"/cred/{name}", "true", **variables).code, 0)
+        env = {"ZKSYNC_SERVERS": "local", "ZKSYNC_AUTH_FILE": auth}
+        self.assertNotIn("not used", self.run_plain("config", **env).out)
+
     def test_verbose_says_which_servers_and_why(self):
         result = self.run_plain("-v", "--local", "lock", "/a", "true")
         self.assertIn("zksync: using the local server at ", result.err)
@@ -199,6 +212,16 @@ class Files(Settings):
         auth = self.private("with = in it", "digest:user:password")
         self.write(f"servers = local\nauth-file = {auth}\n")
         self.assertEqual(self.origin("auth-file")[0], auth)
+
+    def test_files_that_cannot_be_looked_for(self):
+        result = self.run_plain("config", XDG_CONFIG_HOME="/" + "x/" * 600)
+        self.assertEqual(result.code, 78)
+        self.assertIn("too long", result.err)
+        if os.geteuid() != 0:
+            self.write("servers = local\n")
+            os.chmod(os.path.dirname(self.user_file), 0)
+            self.addCleanup(os.chmod, os.path.dirname(self.user_file), 0o700)
+            self.refused(f"{self.user_file}: Permission denied")
 
     def test_files_that_are_not_trusted(self):
         for mode in (0o664, 0o646):

@@ -74,6 +74,15 @@ class Container(Case):
             self.assertEqual((run.wait(), run.err), (128 + number, ""))
             self.assert_nothing_left()
 
+    def test_where_proc_is_of_another_namespace(self):
+        """Numbers in it are those of other processes: none is looked up, none is signalled."""
+        unshare = [word for word in UNSHARE if word != "--mount-proc"]
+        run = self.spawn([*unshare, "sh", "-c", 'eval "$($Z hold -b $P)"; $Z release; echo $?; $Z lock $P/a true; echo $?; '
+                          "$Z lock --on-loss=warn $P/a echo ran"], env=self.environment(Z=ZKSYNC, P=self.path))
+        self.assertEqual((run.wait(), run.out), (0, "71\n71\nran\n"), run.err)
+        self.assertIn("/proc does not show the processes of this PID namespace", run.err)
+        self.await_contenders(0)
+
     def test_the_exit_code(self):
         for command, code in (("exit 5", 5), ("kill -9 $$", 137), ("kill -34 $$", 128 + 34)):
             run = self.contain(f"exec $Z lock $P -- sh -c '{command}'")

@@ -78,6 +78,14 @@ class Printed(Case):
         self.release(holder)
 
 
+    def test_what_is_wrong_before_the_subcommand(self):
+        for words in (["-T", "0", "hold", "-b"], ["--auth-file", "/no/such", "hold", "-b"], ["--root", "", "hold", "-b"],
+                      ["--nonsense", "hold", "-b"], ["hodl", "-b"], ["hold", "-b", "-E", "0"]):
+            result = self.zksync(*words, self.path)
+            self.assertEqual(result.out, f"/bin/sh -c 'exit {result.code}'\n", words)
+            self.assertIn(result.code, (64, 78), words)
+
+
 class Background(Case):
     """A test that holds a lock in the background."""
 
@@ -149,6 +157,10 @@ class Inherited(Background):
         result = self.zksync("hold", "-b", self.path, stdout=write_end)
         os.close(write_end)
         self.assertEqual((result.code, result.err), (71, ""))
+        self.assert_nothing_left()
+        closed = self.spawn(["sh", "-c", 'exec "$0" hold -b "$1" >&-', ZKSYNC, self.path])
+        self.assertEqual(closed.wait(), 71)
+        self.assertIn("standard output: ", closed.err)
         self.assert_nothing_left()
 
 
@@ -265,6 +277,13 @@ done"""], env=self.environment(Z=ZKSYNC, P=self.path))
     def test_a_lock_that_was_lost(self):
         pid = self.hold_in_background("-T", 2)
         self.stop(self.keeper(pid))
+        code, err = self.released()
+        self.assertEqual(code, 76, err)
+        self.assertIn("lost", err)
+
+    def test_a_lock_that_was_taken_away(self):
+        self.hold_in_background()
+        self.assertEqual(self.zksync("break", "--all", "--yes", self.path).code, 0)
         code, err = self.released()
         self.assertEqual(code, 76, err)
         self.assertIn("lost", err)

@@ -271,6 +271,15 @@ class Environment(Markers):
         self.assertEqual(len(env["ZKSYNC_HELD"].split(" ")), 2)
         self.release(run)
 
+    def test_the_markers_of_many_locks_stay_short(self):
+        """A longer variable than 128 KiB would keep any command from being run."""
+        many = " ".join(f"a:1/jobs/{n}/_c_{n:032x}-write-{n:010}@{n}" for n in range(1000))
+        env = self.environment(ZKSYNC_HELD=many)
+        result = self.zksync("lock", self.path, "-c", f"echo $ZKSYNC_HELD; {ZKSYNC} held {self.path}", env=env)
+        self.assertEqual((result.code, result.err), (0, ""))
+        self.assertLess(len(result.out), 40000)
+        self.assertIn(many[-1000:], result.out)
+
     def test_a_lock_of_other_servers_is_another_lock(self):
         other = self.other_servers()
         theirs, env = self.holder("/x", env=self.settings(ZKSYNC_SERVERS=other))

@@ -1,6 +1,7 @@
 #!/usr/bin/python3 -B
 """zksync as the main process of a service of systemd(1): socket activation, the watchdog and notifications."""
 
+import contextlib
 import os
 import signal
 import socket
@@ -151,6 +152,19 @@ input()""", env=self.env, stdin=subprocess.PIPE)
         run.process.stdin.close()
         self.assertEqual((run.wait(), run.err), (0, ""))
         self.assert_no_message()
+
+    def test_a_manager_that_does_not_read(self):
+        """Its socket is full, which must not hold up the process that ends by a signal."""
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as other:
+            other.setblocking(False)
+            with contextlib.suppress(BlockingIOError):
+                while True:
+                    other.sendto(b"x", self.name)
+        run = self.start("-v", "hold", self.path, env=self.env)
+        run.await_err(": held, token ")
+        run.signal(signal.SIGTERM)
+        self.assertEqual(run.wait(), 0)
+        self.assert_nothing_left()
 
     def test_a_manager_that_does_not_listen(self):
         for name in (self.name + "-none", "@zksync-test-none", "relative", "", "/" + "x" * 200):
