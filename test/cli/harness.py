@@ -53,12 +53,14 @@ class Limit:
 
 
 def await_true(condition, what):
-    """Waits until condition() is true, and returns what it gave."""
+    """Waits until condition() is true, and returns what it gave.  A long wait looks less often: others compute."""
     limit = Limit()
+    pause = 0.01
     while not (found := condition()):
         if limit.over():
             raise AssertionError(f"never came true: {what}")
-        time.sleep(0.01)
+        time.sleep(pause)
+        pause = min(pause * 1.05, 0.05)
     return found
 
 

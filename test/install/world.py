@@ -223,4 +223,10 @@ class Place:
             run.wait()
 
     def await_held(self, path):
-        return await_true(lambda: (seen := self.status(path))["held"] and seen, f"{path} is held")
+        """A znode that is new and empty looks like a barrier that is set."""
+
+        def held():
+            seen = self.status(path)
+            return seen if any(one["holds"] for one in seen.get("contenders", [])) else None
+
+        return await_true(held, f"{path} is held")
