@@ -504,7 +504,7 @@ static _Noreturn void be_keeper(struct front *f, int link)
     close(f->signals.fd);
     close(f->timer);
     if (f->hold_file >= 0) {
-        close(f->hold_file); /* Only what is to be asked is to be found. */
+        close(f->hold_file); /* A hold that cannot answer must not be found. */
     }
     if (f->job->ready_fd >= 0) {
         close(f->job->ready_fd);

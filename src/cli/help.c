@@ -91,7 +91,7 @@ static const struct {
                 "  -w TIME           try, or wait, at most so long\n"
                 "  -n                do not wait\n"
                 "  -E CODE           exit code where the time is over (75)\n"
-                "A barrier stays set until it is unset, also after whoever set it has ended.\n"
+                "A barrier stays set until it is unset, even if the process that set it ends.\n"
                 "Exit code: 0; 1 set already, or not set; 75 timed out, -v says who has set it;\n"
                 "others as zksync lock.\n"},
     {"double-barrier",

@@ -70,7 +70,7 @@ static int hold_in_background(struct cli_job *job)
         job->ready_fd = ready_fd;
         return be_holder(job);
     }
-    (void)signal(SIGPIPE, SIG_IGN); /* A pipe that nobody reads is an error like any other. */
+    (void)signal(SIGPIPE, SIG_IGN); /* A pipe without a reader is an error like any other. */
     int code = cli_daemon_await(holder, ready_fd);
     if (code != CLI_OK && waitpid(holder, NULL, WNOHANG) == 0) {
         give_up(holder);

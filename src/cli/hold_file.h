@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* How a hold is found and asked by another process of the user.  Its first process has a file in memory open that no
- * other has, where /proc shows it by its name; what it maps of it is the state, which outlives it for whoever has
+ * other has, where /proc shows it by its name; what it maps of it is the state, which outlives it for a process that has
  * opened the file in time.  There is no name that could go stale or be taken by another user. */
 #ifndef ZKS_CLI_HOLD_FILE_H
 #define ZKS_CLI_HOLD_FILE_H

@@ -53,7 +53,7 @@ bool cli_signals_open(struct cli_signals *s, sigset_t *mask, bool *child_ignored
     return s->fd >= 0;
 }
 
-/* A pipe that nobody reads and a file that may not grow are reported by the write that failed. */
+/* A pipe without a reader and a file that may not grow are reported by the write that failed. */
 static bool is_of_own_write(const struct signalfd_siginfo *info)
 {
     return (info->ssi_signo == SIGPIPE || info->ssi_signo == SIGXFSZ) &&

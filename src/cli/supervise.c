@@ -44,24 +44,38 @@ static void send_signal(struct cli_keeper *k, int sig)
     }
 }
 
-void cli_supervise_tell_lost(struct cli_keeper *k, const char *what)
+static void send_lost(struct cli_keeper *k)
 {
-    char left[CLI_AGE_SIZE];
-    uint64_t now = zks_clock_ms();
-    int64_t left_ms = k->kill_at_ms > now ? (int64_t)(k->kill_at_ms - now) : 0;
     cJSON *event = cli_report_event(&k->report, "lost");
     if (event != NULL) {
         cJSON_AddStringToObject(event, "path", cli_keeper_path(k));
     }
     cli_report_send(&k->report, event);
+}
+
+void cli_supervise_tell_lost(struct cli_keeper *k, const char *what)
+{
+    send_lost(k);
+    cli_report_say(&k->report, "%s: %s", cli_keeper_path(k), what);
+}
+
+/* The same while a command runs, or a process is held for. */
+static void tell_ending(struct cli_keeper *k, const char *what)
+{
+    char left[CLI_AGE_SIZE];
+    uint64_t now = zks_clock_ms();
+    int64_t left_ms = k->kill_at_ms > now ? (int64_t)(k->kill_at_ms - now) : 0;
     bool anyone = k->command > 0 || k->job->ward >= 0;
-    if (anyone && k->job->on_loss == CLI_LOSS_KILL && k->ending == CLI_ASKED_TO_END) {
+    if (!anyone || k->job->on_loss != CLI_LOSS_KILL) {
+        cli_supervise_tell_lost(k, what);
+        return;
+    }
+    send_lost(k);
+    if (k->ending == CLI_ASKED_TO_END) {
         cli_report_say(&k->report, "%s: %s; TERM was sent, KILL follows in %s", cli_keeper_path(k),
                        what, cli_age(left_ms, left));
-    } else if (anyone && k->job->on_loss == CLI_LOSS_KILL) {
-        cli_report_say(&k->report, "%s: %s; the command is killed", cli_keeper_path(k), what);
     } else {
-        cli_report_say(&k->report, "%s: %s", cli_keeper_path(k), what);
+        cli_report_say(&k->report, "%s: %s; the command is killed", cli_keeper_path(k), what);
     }
 }
 
@@ -117,7 +131,7 @@ static uint64_t watch_lease(struct cli_keeper *k)
         } else if (k->job->on_loss == CLI_LOSS_SIGNAL) {
             send_signal(k, k->job->loss_signal);
         }
-        cli_supervise_tell_lost(k, gone ? "lost" : "cut off for too long, and given up");
+        tell_ending(k, gone ? "lost" : "cut off for too long, and given up");
     } else if (k->ending == CLI_ASKED_TO_END &&
                (now >= k->kill_at_ms || (k->claim.lock != NULL && gone))) {
         kill_all(k);

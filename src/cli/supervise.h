@@ -8,7 +8,7 @@
 /* cli_supervise: runs the command to its end, or holds without one as long as is wanted.  The exit code. */
 int cli_supervise(struct cli_keeper *k);
 
-/* cli_supervise_tell_lost: says that it is lost. */
+/* cli_supervise_tell_lost: says that it is lost, where nothing is to be ended for it. */
 void cli_supervise_tell_lost(struct cli_keeper *k, const char *what);
 
 #endif

@@ -55,7 +55,7 @@ const char *zks__namesake(const char *const *children, size_t n_children, const 
 /* Where a participant stands among those who wait for the next round. */
 struct zks__standing {
     bool present;  /* Our own znode is there. */
-    bool mismatch; /* Whoever came first has another n. */
+    bool mismatch; /* The first participant has another n. */
     size_t rank;   /* How many came before us. */
     size_t count;  /* How many there are, ourselves included. */
 };

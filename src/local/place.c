@@ -94,7 +94,7 @@ static int check_owner(const struct zks__place *p, const char *path, const struc
 }
 
 /* The folders above are the user's or root's: root would shut a user out of what it creates in the home
- * of that user, and whoever owns a folder can put another one in the place of those in it. */
+ * of that user, and the owner of a folder can replace those in it. */
 static int check_above(const struct zks__place *p)
 {
     char path[ZKS__PLACE_MAX];

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The user's folder: where it is, whose it is, and how the files in it are opened and written. */
+/* The user's folder: where it is, which user owns it, and how the files in it are opened and written. */
 #ifndef ZKS_LOCAL_PLACE_H
 #define ZKS_LOCAL_PLACE_H
 

@@ -69,7 +69,7 @@ class Contract(unittest.TestCase):
         if program is None:
             self.skipTest("there is no toxiproxy-server to be started")
         (port,) = free_ports(1)
-        # It logs a lot, and would wait for whoever does not read it.
+        # It logs a lot, and would wait for a reader that does not read.
         run = self.start("sh", "-c", 'exec "$@" >/dev/null 2>&1', "sh", program, "-host", "127.0.0.1", "-port", str(port))
         await_true(lambda: run.ended() or self.answers(port), "Toxiproxy answers")
         self.ask(port, "/proxies", json.dumps(SOMEBODY).encode())
@@ -88,7 +88,7 @@ class Contract(unittest.TestCase):
             return False
 
     def silent_port(self):
-        """One that refuses connections and that nobody else gets."""
+        """One that refuses connections and that no other test gets."""
         holder = socket.socket()
         holder.bind(("127.0.0.1", 0))
         self.addCleanup(holder.close)

@@ -625,7 +625,8 @@ class Break(Looks):
             self.assertNotIn(node, self.contenders())
         self.assertEqual(a.wait(), 76)
         b.process.stdin.close()
-        self.assertEqual(b.wait(), 0, b.err)
+        # It queues again, or holds the lock by the time at which its znode is removed, and has lost it then.
+        self.assertIn(b.wait(), (0, 76), b.err)
 
     def test_all_who_share(self):
         runs = [self.hold(shared=True, session=4) for _ in range(2)]

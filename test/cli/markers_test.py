@@ -518,7 +518,7 @@ class PartOfAScript(Markers):
                 self.assertEqual((run.wait(), run.out), (69, ""), shell)
 
     def test_again_and_again(self):
-        """The variables of the first time are stale in the second, and the lock has been released by then."""
+        """The variables of the first time are stale in the second, and the lock is released before it."""
         for shell in ALL_SHELLS:
             run = self.part(shell, self.settings(), repeat=5)
             self.assertEqual((run.wait(), run.err), (0, ""), shell)

@@ -372,7 +372,7 @@ class Hosts(Place):
 
 
 class Children(Place):
-    """What becomes of a program's children is the program's business."""
+    """The children of a program are its own business."""
 
     def test_programs_that_do_not_wait_for_children(self):
         for word in ("nocldwait", "reap"):
