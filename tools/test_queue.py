@@ -144,6 +144,7 @@ class Ensembles:
             began = time.monotonic()
             if ensemble.process is not None:
                 times.add("servers", None, began, 0.0, ensemble.end())
+                ensemble.process = None
 
 
 def broken(ensemble):
