@@ -334,23 +334,32 @@ static void listen_to_keeper(struct front *f)
 }
 
 /* As process 1, or by children from before, we get the orphans of others.  The command's go to the keeper as long as
- * there is one. */
+ * there is one.  Whose they are is noted before their parent is reaped: once it is gone, the keeper's end must not
+ * make them the command's. */
 static void reap(struct front *f)
 {
+    siginfo_t ended = {.si_pid = 0};
     int status;
     pid_t pid;
-    bool others = false;
+    size_t others = 0;
+    if (f->keeper_ended || waitid(P_ALL, 0, &ended, WEXITED | WNOHANG | WNOWAIT) != 0 ||
+        ended.si_pid == 0) {
+        return;
+    }
+    if (ended.si_pid != f->keeper) {
+        cli_tree_note_again(&f->others, f->keeper);
+    }
     while (!f->keeper_ended && (pid = waitpid(-1, &status, WNOHANG)) > 0) {
         if (pid == f->keeper) {
             f->keeper_ended = true;
             f->keeper_status = status;
         } else {
             cli_tree_drop(&f->others, pid);
-            others = true;
+            others++;
         }
     }
-    if (others && !f->keeper_ended) {
-        cli_tree_note_again(&f->others, f->keeper);
+    if (others > 1 && !f->keeper_ended) {
+        cli_tree_note_again(&f->others, f->keeper); /* Some may have ended after the look. */
     }
 }
 
