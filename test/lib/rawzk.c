@@ -134,6 +134,29 @@ void rawzk_session_password(struct rawzk *zk, char password[16])
 }
 
 /*
+ * A server that is asked for an ended session first closes the connection that it still has for it. There
+ * is one where the session's client came back while the request to close was under way on the same server:
+ * it would answer that client's pings for ever.
+ */
+static void close_connections(const char *hosts, const clientid_t *client)
+{
+    char list[MAX_PATH];
+    if ((size_t)snprintf(list, sizeof list, "%s", hosts) >= sizeof list) {
+        ens_fail("the list of servers is too long: %s", hosts);
+    }
+    char *rest = NULL;
+    for (char *host = strtok_r(list, ",", &rest); host != NULL; host = strtok_r(NULL, ",", &rest)) {
+        struct rawzk *zk = open_handle(host, SESSION_TIMEOUT_MS, client);
+        int state = await_session(zk, CONNECT_LIMIT_MS);
+        rawzk_close(zk);
+        if (state != ZOO_EXPIRED_SESSION_STATE) {
+            ens_fail("%s does not say that session 0x%llx has ended (state %d)", host,
+                     (unsigned long long)client->client_id, state);
+        }
+    }
+}
+
+/*
  * The client whose session it is takes the session back as soon as it can, and the request to
  * close can be lost with the connection. So this goes on until the server has said "expired".
  */
@@ -148,6 +171,7 @@ bool rawzk_kill_session(const char *hosts, int64_t session_id, const char passwo
         int state = await_session(zk, CONNECT_LIMIT_MS);
         rawzk_close(zk);
         if (state == ZOO_EXPIRED_SESSION_STATE) {
+            close_connections(hosts, &client);
             return taken;
         }
         taken = taken || state == ZOO_CONNECTED_STATE;

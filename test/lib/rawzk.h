@@ -35,8 +35,8 @@ int64_t rawzk_session_id(struct rawzk *zk);
 void rawzk_session_password(struct rawzk *zk, char password[16]);
 
 /*
- * Expires a session: takes it over with a connection of its own and closes it. Returns when the
- * server calls the session expired. False when it had expired before.
+ * Expires a session: takes it over with a connection of its own and closes it. Returns when all of the
+ * servers call the session expired; all must run. False when it had expired before.
  */
 bool rawzk_kill_session(const char *hosts, int64_t session_id, const char password[16]);
 
