@@ -201,8 +201,11 @@ static bool begin_list(const struct zks__acls *acls, struct writer *w)
 {
     size_t head = sizeof(struct zks__acl) + w->n * sizeof(struct zks__ace);
     struct zks__acl *made = zks__mem_alloc(acls->lists.mem, head + w->text_len);
+    if (made == NULL) {
+        return false;
+    }
     *w = (struct writer){.acl = made, .text = (char *)made + head};
-    return made != NULL;
+    return true;
 }
 
 /* The list that has been written, or the same one that was there. */
