@@ -8,64 +8,12 @@
 #include <sys/socket.h>
 
 #include "api/common.h"
-
-/* Where the port begins, behind a colon: "host:port" or "[::1]:port". */
-static const char *port_of(const char *name)
-{
-    const char *colon = strrchr(name, ':');
-    const char *bracket = strchr(name, ']');
-    return colon != NULL && (bracket == NULL || colon == bracket + 1) ? colon + 1 : NULL;
-}
-
-static const char *port_fault(const char *port)
-{
-    size_t digits = strspn(port, "0123456789");
-    if (port[0] == '\0') {
-        return "the port is missing";
-    }
-    if (port[digits] != '\0') {
-        return "the port is not a number";
-    }
-    unsigned long number = digits <= 5 ? strtoul(port, NULL, 10) : 0;
-    return number >= 1 && number <= 65535 ? NULL : "the port is not between 1 and 65535";
-}
-
-/* What is wrong with an entry; NULL where nothing is. */
-static const char *fault_of(const char *name)
-{
-    const char *port = port_of(name);
-    if (name[strcspn(name, " \t\r\n")] != '\0') {
-        return "it contains a blank";
-    }
-    if (name[0] == '[' && strchr(name, ']') == NULL) {
-        return "the closing bracket is missing";
-    }
-    if (port == NULL) {
-        return "the port is missing";
-    }
-    if (port == name + 1 || (name[0] == '[' && name[1] == ']')) {
-        return "the host is missing";
-    }
-    if (name[0] != '[' && strchr(name, ':') != port - 1) {
-        return "an IPv6 address needs brackets, as in [::1]:2181";
-    }
-    return port_fault(port);
-}
-
-static int check(const char *text, const struct zks__server *server)
-{
-    if (server->name[0] == '\0') {
-        return zks__error_set(ZKS_EINVAL, "servers: \"%s\": an entry is empty", text);
-    }
-    const char *fault = fault_of(server->name);
-    return fault == NULL ? 0
-                         : zks__error_set(ZKS_EINVAL, "servers: \"%s\": %s", server->name, fault);
-}
+#include "config/server_list.h"
 
 static int resolve(struct zks__server *server)
 {
     const struct addrinfo hints = {.ai_socktype = SOCK_STREAM};
-    const char *port = port_of(server->name);
+    const char *port = zks__server_port(server->name, strlen(server->name));
     bool bracketed = server->name[0] == '[';
     char *host = strndup(server->name + bracketed,
                          (size_t)(port - server->name) - 1 - 2 * (size_t)bracketed);
@@ -85,15 +33,7 @@ static int resolve(struct zks__server *server)
 
 static int take_root(struct zks__servers *s, const char *text)
 {
-    bool any = strcmp(text, "") != 0 && strcmp(text, "/") != 0;
-    if (any && zks__check_path(text) != 0) {
-        return ZKS_EINVAL;
-    }
-    if (strchr(text, ',') != NULL) {
-        return zks__error_set(ZKS_EINVAL,
-                              "servers: \"%s\": the root comes once, after the last server", text);
-    }
-    s->root = strdup(any ? text : "");
+    s->root = strdup(strcmp(text, "/") != 0 ? text : "");
     return s->root != NULL ? 0 : ZKS_ENOMEM;
 }
 
@@ -140,7 +80,7 @@ static int fill(struct zks__servers *s, const char *text, size_t len)
     for (size_t i = 0; rc == 0 && i < s->n; i++) {
         size_t entry_len = strcspn(at, ",/");
         s->entries[i].name = strndup(at, entry_len);
-        rc = s->entries[i].name != NULL ? check(text, &s->entries[i]) : ZKS_ENOMEM;
+        rc = s->entries[i].name != NULL ? 0 : ZKS_ENOMEM;
         at += entry_len + 1;
     }
     for (size_t i = 0; rc == 0 && i < s->n; i++) {
@@ -151,11 +91,12 @@ static int fill(struct zks__servers *s, const char *text, size_t len)
 
 int zks__servers_parse(const char *text, struct zks__servers **servers)
 {
+    const struct zks__server_list_fault fault = zks__server_list_check(text);
     size_t len = strcspn(text, "/");
     size_t n = 1;
-    if (strstr(text, "://") != NULL) {
-        return zks__error_set(ZKS_EINVAL, "servers: \"%s\": a URL, not host:port,host:port/root",
-                              text);
+    if (fault.what != NULL) {
+        return zks__error_set(ZKS_EINVAL, "servers: \"%.*s\": %s", (int)fault.len, fault.at,
+                              fault.what);
     }
     for (size_t i = 0; i < len; i++) {
         n += text[i] == ',';

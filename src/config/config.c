@@ -9,6 +9,7 @@
 
 #include "base/home.h"
 #include "config/file.h"
+#include "config/server_list.h"
 #include "core/path.h"
 
 enum {
@@ -89,6 +90,14 @@ static bool copy(zks_config *config, char **to, const char *from)
 
 /* ---- Values ---- */
 
+static bool take_servers(const char *value, char *why, size_t size)
+{
+    const struct zks__server_list_fault fault = zks__server_list_check(value);
+    return strcmp(value, "local") == 0 || fault.what == NULL ||
+           zks__config_fail(why, size, "\"%.*s\": %s", fault.len < 200 ? (int)fault.len : 200,
+                            fault.at, fault.what);
+}
+
 static bool take_root(zks_config *config, const char *value, char *why, size_t size)
 {
     char path[PATH_SIZE];
@@ -161,7 +170,7 @@ static bool take_value(zks_config *config, enum zks_setting setting, const char 
     }
     switch (setting) {
     case ZKS_SETTING_SERVERS:
-        return true; /* zks_client_open() knows what a list of servers is. */
+        return take_servers(value, why, size);
     case ZKS_SETTING_ROOT:
         return take_root(config, value, why, size);
     case ZKS_SETTING_AUTH_FILE:

@@ -54,8 +54,8 @@ class Down(Case):
                 (self.mute, 69, f"{self.mute}: accepts the connection, but does not answer within"),
                 (page, 69, f"{page}: answers, but not as a ZooKeeper server"),
                 (f"{NOBODY},{self.mute}", 69, f"{NOBODY}: Connection refused; {self.mute}: accepts"),
-                ("zk1:21x1", 64, 'servers: "zk1:21x1": the port is not a number'),
-                ("zk1", 64, 'servers: "zk1": the port is missing')):
+                ("zk1:21x1", 78, 'ZKSYNC_SERVERS: "zk1:21x1": the port is not a number'),
+                ("zk1", 78, 'ZKSYNC_SERVERS: "zk1": the port is missing')):
             for words in (["status", "/a"], ["ping"], ["lock", "-n", "/a", "true"],
                           ["double-barrier", "-n", "2", "/a", "true"]):
                 result = self.zksync(*words, env=self.environment(ZKSYNC_SERVERS=servers,

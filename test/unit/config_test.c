@@ -97,6 +97,59 @@ static void test_a_value_that_is_set_decides(void **state)
     zks_config_free(config);
 }
 
+/* The same text is refused in the settings and in a program's options, for the same reason. */
+static void refused(const char *list, const char *why)
+{
+    zks_client_options options = ZKS_CLIENT_OPTIONS_INIT;
+    zks_client *client = NULL;
+    char expected[200];
+    setenv("ZKSYNC_SERVERS", list, 1);
+    zks_config *config = read_settings();
+    assert_int_equal(zks_config_check(config), ZKS_ECONFIG);
+    (void)snprintf(expected, sizeof expected, "ZKSYNC_SERVERS: %s", why);
+    assert_string_equal(zks_config_error(config), expected);
+    assert_int_equal(zks_config_set(config, ZKS_SETTING_SERVERS, list, "mine"), ZKS_EINVAL);
+    assert_string_equal(zks_config_error(config), why);
+    zks_config_free(config);
+    options.servers = list;
+    assert_int_equal(zks_client_open(&options, &client), ZKS_EINVAL);
+    (void)snprintf(expected, sizeof expected, "servers: %s", why);
+    assert_string_equal(zks_last_error(), expected);
+}
+
+static void test_lists_of_servers(void **state)
+{
+    static const char *const valid[] = {"a:1",       "a:1,b:65535", "[::1]:2181", "a:1/",
+                                        "a:1,b:2/c", "10.0.0.1:1",  "local"};
+    (void)state;
+    refused("zk1", "\"zk1\": the port is missing");
+    refused("zk1:", "\"zk1:\": the port is missing");
+    refused("zk1:21x1", "\"zk1:21x1\": the port is not a number");
+    refused("zk1:0", "\"zk1:0\": the port is not between 1 and 65535");
+    refused("zk1:65536", "\"zk1:65536\": the port is not between 1 and 65535");
+    refused("a:18446744073709551617",
+            "\"a:18446744073709551617\": the port is not between 1 and 65535");
+    refused("a:1,:2", "\":2\": the host is missing");
+    refused("[]:1", "\"[]:1\": the host is missing");
+    refused("[::1:2181", "\"[::1:2181\": the closing bracket is missing");
+    refused("[::1]", "\"[::1]\": the port is missing");
+    refused("::1:2181", "\"::1:2181\": an IPv6 address needs brackets, as in [::1]:2181");
+    refused("a:1, b:1", "\" b:1\": it contains a blank");
+    refused("a:1,,b:1", "\"a:1,,b:1\": an entry is empty");
+    refused("a:1,", "\"a:1,\": an entry is empty");
+    refused("/x", "\"/x\": an entry is empty");
+    refused("a:1/x,b:2", "\"/x,b:2\": the root comes once, after the last server");
+    refused("a:1//x", "\"//x\": an empty component (\"//\")");
+    refused("zk://a:1/x", "\"zk://a:1/x\": a URL, not host:port,host:port/root");
+    for (size_t i = 0; i < sizeof valid / sizeof valid[0]; i++) {
+        setenv("ZKSYNC_SERVERS", valid[i], 1);
+        zks_config *config = read_settings();
+        assert_int_equal(zks_config_check(config), 0);
+        assert_string_equal(zks_config_value(config, ZKS_SETTING_SERVERS), valid[i]);
+        zks_config_free(config);
+    }
+}
+
 static void test_apply(void **state)
 {
     zks_client_options empty = ZKS_CLIENT_OPTIONS_INIT;
@@ -171,6 +224,7 @@ int main(void)
         cmocka_unit_test_setup(test_arguments, begin),
         cmocka_unit_test_setup(test_no_servers, begin),
         cmocka_unit_test_setup(test_a_value_that_is_set_decides, begin),
+        cmocka_unit_test_setup(test_lists_of_servers, begin),
         cmocka_unit_test_setup(test_apply, begin),
         cmocka_unit_test_setup(test_a_program_with_servers_of_its_own, begin),
         cmocka_unit_test_setup(test_private_files, begin),
