@@ -114,6 +114,6 @@ int cli_barrier(struct cli_settings *s, int argc, char **argv)
     }
     const char *path = NULL;
     optind++;
-    int code = cli_parse_path(&parser, &path);
+    int code = cli_parse_path(&parser, false, &path);
     return code != 0 ? code : run(s, action, path, wait_ms, busy);
 }

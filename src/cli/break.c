@@ -120,7 +120,7 @@ int cli_break(struct cli_settings *s, int argc, char **argv)
         b.all |= letter == OPTION_ALL;
         b.yes |= letter == OPTION_YES || letter == 'y';
     }
-    int code = cli_parse_path(&parser, &b.path);
+    int code = cli_parse_path(&parser, false, &b.path);
     if (code == 0 && b.all && b.node != NULL) {
         code = cli_usage(argv[0], "--node or --all, not both");
     }

@@ -60,6 +60,6 @@ int cli_held(struct cli_settings *s, int argc, char **argv)
         }
         shared = letter == 's';
     }
-    int code = cli_parse_path(&parser, &path);
+    int code = cli_parse_path(&parser, false, &path);
     return code != 0 ? code : ask(s, path, shared);
 }

@@ -107,7 +107,7 @@ static int hold(struct cli_settings *s, int argc, char **argv)
     if (!cli_job_options(&parser, &job, take)) {
         return parser.exit;
     }
-    int code = cli_parse_path(&parser, &path);
+    int code = cli_parse_path(&parser, false, &path);
     (void)cli_full_path(s, path != NULL ? path : "/", job.path);
     if (code == 0 && job.background && job.busy_code == 0) {
         code = cli_usage(argv[0], "-E 0 with -b: a shell would go on without the lock");

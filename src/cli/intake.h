@@ -31,7 +31,8 @@ struct cli_keeper {
     bool connected;    /* At least once. */
     bool session_lost; /* As the client says; for a double barrier. */
     bool front_gone;
-    bool quit; /* Front wants no more. */
+    bool quit;       /* Front wants no more. */
+    int quit_signal; /* The signal by which it ends; 0 for the end of input. */
     bool go;
     bool terminal_now;
     bool ward_gone;

@@ -152,7 +152,7 @@ int cli_job_words(struct cli_parser *p, struct cli_job *job)
     if (*at == NULL) {
         return cli_usage(p->command, "missing PATH");
     }
-    int code = cli_parse_full(p, *at++, job->path);
+    int code = cli_parse_full(p, *at++, false, job->path);
     if (code != 0) {
         return code;
     }

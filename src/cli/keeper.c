@@ -246,6 +246,19 @@ static int release(struct cli_keeper *k, int code)
     return code;
 }
 
+/* A hold that ended before it held has not done what it was for.  Of a signal front dies, which says enough. */
+static int never_held(struct cli_keeper *k)
+{
+    bool signalled = k->front_gone || (k->quit_signal != 0 && !k->ward_gone);
+    if (k->job->command != NULL || signalled) {
+        return CLI_OK;
+    }
+    cli_report_say(&k->report, "%s: not held: %s", cli_keeper_path(k),
+                   k->ward_gone ? "the process to hold it for has ended"
+                                : "standard input has ended");
+    return k->job->busy_code;
+}
+
 static int work(struct cli_keeper *k)
 {
     zks_client_options options = cli_client_options(k->job->settings);
@@ -273,7 +286,7 @@ static int work(struct cli_keeper *k)
         return CLI_USAGE; /* It has been said why. */
     }
     if (rc != 0) {
-        return rc == ZKS_ECANCELED ? CLI_OK : fail(k, rc);
+        return rc == ZKS_ECANCELED ? never_held(k) : fail(k, rc);
     }
     return release(k, cli_supervise(k));
 }

@@ -102,7 +102,7 @@ int cli_ls(struct cli_settings *s, int argc, char **argv)
         w.recursive |= letter == 'r';
         json |= letter == OPTION_JSON;
     }
-    int code = cli_parse_path(&parser, &path);
+    int code = cli_parse_path(&parser, true, &path);
     code = code != 0 ? code : cli_open(s, ZKS_FOREVER, &w.client);
     w.json = code == 0 && json ? cJSON_CreateArray() : NULL;
     code = code != 0 ? code : walk(&w, path, 0);

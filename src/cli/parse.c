@@ -172,16 +172,17 @@ int cli_parse_next(struct cli_parser *p)
     }
 }
 
-int cli_parse_full(const struct cli_parser *p, const char *path, char full[CLI_PATH_SIZE])
+int cli_parse_full(const struct cli_parser *p, const char *path, bool top, char full[CLI_PATH_SIZE])
 {
+    bool allowed = top || strcmp(path, "/") != 0;
     if (path[0] == '\0') {
         return cli_usage(p->command, "the path is empty");
     }
-    return cli_full_path(p->settings, path, full) ? 0
-                                                  : cli_usage(p->command, "%s", zks_last_error());
+    bool valid = allowed ? cli_full_path(p->settings, path, full) : zks_path_check(path) == 0;
+    return valid ? 0 : cli_usage(p->command, "%s", zks_last_error());
 }
 
-int cli_parse_path(struct cli_parser *p, const char **path)
+int cli_parse_path(struct cli_parser *p, bool top, const char **path)
 {
     char full[CLI_PATH_SIZE];
     if (optind >= p->argc) {
@@ -192,7 +193,7 @@ int cli_parse_path(struct cli_parser *p, const char **path)
                          p->argv[optind + 1]);
     }
     *path = p->argv[optind];
-    return cli_parse_full(p, *path, full);
+    return cli_parse_full(p, *path, top, full);
 }
 
 bool cli_parse_wait(struct cli_parser *p, int64_t *ms)

@@ -46,12 +46,13 @@ bool cli_parse_is_option(const struct cli_parser *p, const char *word);
 /* cli_usage: prints the two lines of a usage error and returns CLI_USAGE. */
 int cli_usage(const char *command, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
-/* cli_parse_path: after CLI_PARSE_END: for a subcommand that takes a path and nothing else.  0 or an exit
- * code, with all said. */
-int cli_parse_path(struct cli_parser *p, const char **path);
+/* cli_parse_path: after CLI_PARSE_END: for a subcommand that takes a path and nothing else; "/" only with
+ * `top`.  0 or an exit code, with all said. */
+int cli_parse_path(struct cli_parser *p, bool top, const char **path);
 
 /* cli_parse_full: the znode's path for one that the user gave.  0 or an exit code, with all said. */
-int cli_parse_full(const struct cli_parser *p, const char *path, char full[CLI_PATH_SIZE]);
+int cli_parse_full(const struct cli_parser *p, const char *path, bool top,
+                   char full[CLI_PATH_SIZE]);
 
 /* The values of options that several subcommands have; they print what is wrong. */
 bool cli_parse_wait(struct cli_parser *p, int64_t *ms);

@@ -55,7 +55,7 @@ int cli_status(struct cli_settings *s, int argc, char **argv)
     }
     zks_client *client = NULL;
     struct zks_view *view = NULL;
-    int code = cli_parse_path(&parser, &path);
+    int code = cli_parse_path(&parser, true, &path);
     code = code != 0 ? code : cli_open(s, ZKS_FOREVER, &client);
     code = code != 0 ? code : cli_look(s, client, path, &view);
     if (code == 0) {

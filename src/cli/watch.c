@@ -174,7 +174,7 @@ int cli_watch(struct cli_settings *s, int argc, char **argv)
     if (!cli_json_option(&parser, s, argc, argv, &w.json)) {
         return parser.exit;
     }
-    int code = cli_parse_path(&parser, &w.path);
+    int code = cli_parse_path(&parser, true, &w.path);
     code = code != 0 ? code : cli_open(s, ZKS_FOREVER, &client);
     if (code == 0) {
         int rc = cli_full_path(s, w.path, full) ? zks_observer_new(client, full, false, &observer)

@@ -4,7 +4,7 @@
 import os
 import socket
 
-from harness import Case, await_true, events_of, main
+from harness import SHORT, Case, await_true, events_of, main
 
 SINCE = r"since 20\d\d-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z \([^)]+\)"
 
@@ -33,7 +33,7 @@ class Busy(Case):
 
     def test_a_lock_that_is_held(self):
         holder = self.hold()
-        for options, what in ((["-n"], "busy"), (["-w", "0.3"], "timed out"), (["-s", "-n"], "busy")):
+        for options, what in ((["-n"], "busy"), (["-w", SHORT], "timed out"), (["-s", "-n"], "busy")):
             self.assertRegex(self.refused("lock", *options, self.path, "true"),
                              rf"\Azksync: {self.path}: {what}, held by {self.who(holder)} {SINCE}\Z")
         self.assertRegex(self.refused("hold", "-n", "-E", "9", self.path, code=9), self.who(holder))
@@ -53,9 +53,9 @@ class Busy(Case):
         waiting = self.start("double-barrier", "-n", "3", "--id", "first", self.path, "true")
         await_true(lambda: any(name.startswith("first-") for name in self.outside.get_children(self.path))
                    if self.outside.exists(self.path) else False, "the first one is there")
-        self.assertEqual(self.refused("double-barrier", "-n", "3", "-w", "0.5", self.path, "true"),
+        self.assertEqual(self.refused("double-barrier", "-n", "3", "-w", "2s", self.path, "true"),
                          f"zksync: {self.path}: timed out, 2 of 3 participants were there")
-        busy = self.events("double-barrier", "-n", "3", "-w", "0.5", self.path, "true")[-1]
+        busy = self.events("double-barrier", "-n", "3", "-w", "2s", self.path, "true")[-1]
         self.assertEqual([busy[key] for key in ("event", "path", "present", "n")],
                          ["busy", self.path, 2, 3])
         waiting.signal(15)
@@ -63,7 +63,7 @@ class Busy(Case):
 
     def test_a_barrier_that_stays_set(self):
         self.assertEqual(self.zksync("barrier", "set", self.path).code, 0)
-        for options in (["-n"], ["-w", "0.3"]):
+        for options in (["-n"], ["-w", SHORT]):
             self.assertRegex(self.refused("barrier", "wait", *options, self.path),
                              rf"\Azksync: {self.path}: set by {socket.gethostname()}:\d+ \S+ \(zksync\) {SINCE}\Z")
         self.zksync("barrier", "unset", self.path)

@@ -30,6 +30,7 @@ from ensemble_base import default_signals, proxy_url
 
 LIMIT = 60.0
 ROOT = "/zksync-test"
+SHORT = "SHORT"  # For -w: see in_time().
 BUILD = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(sys.argv[0]))))
 ZKSYNC = os.path.join(BUILD, "src", "cli", "zksync")
 SERVERS = os.environ.get("ZKSYNC_SERVERS", "")
@@ -87,18 +88,22 @@ def processes():
     return [int(entry) for entry in os.listdir("/proc") if entry.isdigit()]
 
 
+def children_of(pid):
+    """Those that it has at this moment, zombies too; a look through all processes would take much longer."""
+    found = []
+    with contextlib.suppress(OSError):
+        for thread in os.listdir(f"/proc/{pid}/task"):
+            with contextlib.suppress(OSError), open(f"/proc/{pid}/task/{thread}/children", encoding="ascii") as file:
+                found += map(int, file.read().split())
+    return found
+
+
 def descendants(root):
     """All below a process, zombies left out."""
-    parents = {pid: stat for pid in processes() if (stat := stat_of(pid)) is not None}
-    found, ahead = [], [root]
-    while ahead:
-        above = ahead.pop()
-        for pid, (parent, _, state) in parents.items():
-            if parent == above and pid not in found:
-                ahead.append(pid)
-                if state not in "ZX":
-                    found.append(pid)
-    return found
+    ahead = children_of(root)
+    for pid in ahead:
+        ahead += children_of(pid)
+    return [pid for pid in ahead if alive(pid)]
 
 
 def alive(pid):
@@ -106,15 +111,25 @@ def alive(pid):
     return stat is not None and stat[2] not in "ZX"
 
 
+def comm(pid):
+    """Its name; "" where it has ended."""
+    with contextlib.suppress(OSError), open(f"/proc/{pid}/comm", encoding="utf-8") as file:
+        return file.read().strip()
+    return ""
+
+
+def open_files(pid):
+    """What its descriptors refer to; one can be closed meanwhile."""
+    found = []
+    for number in os.listdir(f"/proc/{pid}/fd"):
+        with contextlib.suppress(FileNotFoundError):
+            found.append(os.readlink(f"/proc/{pid}/fd/{number}"))
+    return found
+
+
 def keeper_of(pid):
     """The keeper of a zksync process, or None."""
-    for child in processes():
-        stat = stat_of(child)
-        if stat is not None and stat[0] == pid:
-            with contextlib.suppress(OSError), open(f"/proc/{child}/comm", encoding="utf-8") as file:
-                if file.read().strip() == "zksync-keeper":
-                    return child
-    return None
+    return next((child for child in children_of(pid) if comm(child) == "zksync-keeper"), None)
 
 
 class Run:
@@ -205,6 +220,16 @@ class Result:
         return json.loads(self.raw)
 
 
+def in_time(words, ask):
+    """The result of ask(words). On a busy machine a wait of SHORT can end before there is a connection, with
+    69: then it is made longer."""
+    for wait in ("200ms", "2s", "20s", "60s"):
+        result = ask([wait if word is SHORT else word for word in words])
+        if SHORT not in words or result.code != 69:
+            break
+    return result
+
+
 def keep_root(client):
     """Keeps /zksync-test, which the last of the programs that run side by side deletes."""
     while True:
@@ -248,9 +273,12 @@ class Case(unittest.TestCase):
         left = []
 
         def gone():
-            with contextlib.suppress(ChildProcessError):
+            try:
                 while os.waitpid(-1, os.WNOHANG)[0] > 0:
                     pass
+            except ChildProcessError:
+                left.clear()  # What loses its parent becomes our child, so there is nobody at all.
+                return True
             left[:] = descendants(os.getpid())
             return not left
 
@@ -294,7 +322,7 @@ class Case(unittest.TestCase):
 
     def zksync(self, *words, **options):
         """Runs zksync with these words to its end."""
-        return Result(self.start(*words, **options))
+        return in_time(words, lambda chosen: Result(self.start(*chosen, **options)))
 
     def hold(self, *options, path=None, shared=False, session=20):
         """Somebody who holds the lock until its standard input is closed."""

@@ -8,7 +8,8 @@ import signal
 import tempfile
 import unittest
 
-from harness import Case, Proxy, ZKSYNC, alive, await_true, die_with_parent, keeper_of, main, stat_of
+from harness import (SHORT, Case, Proxy, ZKSYNC, alive, await_true, die_with_parent, keeper_of, main, open_files,
+                     stat_of)
 
 SHELLS = {name: found for name in ("sh", "bash", "dash", "zsh", "fish") if (found := shutil.which(name))}
 POSIX = [name for name in SHELLS if name != "fish"]
@@ -119,7 +120,7 @@ class Inherited(Background):
             die_with_parent()
             signal.signal(signal.SIGCHLD, signal.SIG_IGN)
 
-        for words, code in ((["-n"], 75), (["-w", "0.1", "-E", "3"], 3)):
+        for words, code in ((["-n"], 75), (["-w", SHORT, "-E", "3"], 3)):
             result = self.zksync("hold", "-b", *words, self.path, preexec_fn=ignore)
             self.assertEqual((result.code, result.out, result.err),
                              (code, f"/bin/sh -c 'exit {code}'\n", ""))
@@ -177,8 +178,8 @@ class Release(Background):
 
     def waits(self, run, holder):
         """Waits until a release has found the holder and waits for its end."""
-        await_true(lambda: any(os.readlink(f"/proc/{run.pid}/fd/{fd}").startswith("/memfd:zksync-hold")
-                               for fd in os.listdir(f"/proc/{run.pid}/fd")), "it has found the holder")
+        await_true(lambda: any(name.startswith("/memfd:zksync-hold") for name in open_files(run.pid)),
+                   "it has found the holder")
         await_true(lambda: stat_of(run.pid)[2] == "S" and not pending(holder), "it waits")
 
     def stop(self, pid):

@@ -10,7 +10,7 @@ import struct
 import subprocess
 import tempfile
 
-from harness import BUILD, Case, Result, descendants, stat_of
+from harness import BUILD, Case, Result, descendants, open_files, stat_of
 
 CALLS = os.path.join(BUILD, "test", "cli", "local_calls")
 F_OFD_SETLK = 37
@@ -134,7 +134,7 @@ class Local(Case):
         self.assertEqual(os.readlink(f"/proc/{pid}/cwd"), "/")
         self.assertEqual(os.getsid(pid), pid)
         self.assertEqual(stat_of(pid)[1], pid)
-        named = [os.readlink(f"/proc/{pid}/fd/{fd}") for fd in os.listdir(f"/proc/{pid}/fd")]
+        named = open_files(pid)
         self.assertEqual([name for name in named if name.startswith("pipe:")], [])
         with open(f"/proc/{pid}/status", encoding="ascii") as file:
             masks = {line.split()[0]: int(line.split()[1], 16) for line in file if line.startswith("Sig")

@@ -8,7 +8,7 @@ import signal
 import subprocess
 import tempfile
 
-from harness import (Case, SERVERS, ZKSYNC, await_true, die_with_parent, events_of, keeper_of,
+from harness import (SHORT, Case, SERVERS, ZKSYNC, await_true, die_with_parent, events_of, keeper_of,
                      main)
 
 COMMANDS = ("lock", "hold", "release", "held", "barrier", "double-barrier", "status", "ls", "watch", "break",
@@ -50,8 +50,8 @@ class Lock(Case):
 
     def test_busy(self):
         holder = self.hold()
-        for options, code in ((["-n"], 75), (["-w", "0"], 75), (["-w", "0.2"], 75),
-                              (["-w", "150ms", "-E", "9"], 9), (["-s", "-n", "-E", "0"], 0)):
+        for options, code in ((["-n"], 75), (["-w", "0"], 75), (["-w", SHORT], 75),
+                              (["-w", SHORT, "-E", "9"], 9), (["-s", "-n", "-E", "0"], 0)):
             result = self.zksync("lock", *options, self.path, "echo", "ran")
             self.assertEqual((result.code, result.out, result.err), (code, "", ""))
             self.assertEqual(len(self.contenders()), 1)
@@ -331,6 +331,21 @@ class Hold(Case):
         run.process.stdin.close()
         self.assertEqual(run.wait(), 0)
         self.assert_nothing_left()
+
+    def test_ended_before_it_is_held(self):
+        """Nothing was held, which is not to be taken for a hold that has ended well."""
+        holder = self.hold()
+        ward = self.spawn(["cat"], stdin=subprocess.PIPE)
+        for options, ends, why in (((), None, "standard input has ended"),
+                                   (("-E", "3"), None, "standard input has ended"),
+                                   (("--for", str(ward.pid)), ward, "the process to hold it for has ended")):
+            run = self.start("hold", *options, self.path, stdin=subprocess.PIPE)
+            self.await_contenders(2)
+            (ends or run).process.stdin.close()
+            self.assertEqual((run.wait(), run.out), (3 if "-E" in options else 75, ""), run.err)
+            self.assertIn(f"{self.path}: not held: {why}\n", run.err)
+            self.await_contenders(1)
+        self.release(holder)
 
     def test_in_the_background(self):
         script = f'eval "$({ZKSYNC} hold -b {self.path})" && echo $ZKSYNC_HOLD_PID $ZKSYNC_TOKEN ' \

@@ -14,7 +14,7 @@ import unicodedata
 
 from kazoo.security import make_acl
 
-from harness import Case, SERVERS, ZKSYNC, Run, alive, await_true, keeper_of, main
+from harness import SHORT, Case, SERVERS, ZKSYNC, Run, alive, await_true, keeper_of, main
 
 UUID = "0123456789abcdef0123456789abcdef"
 ESCAPES = "\x1b[31mred\x1b]0;title\x07\x9b2J\x85\x7f\r\b"
@@ -865,7 +865,7 @@ class Barrier(Looks):
         self.assertEqual(self.barrier("wait", self.path, code=0), "")
         self.assertEqual(self.barrier("wait", "-n", self.path, code=0), "")
         self.barrier("set", self.path, code=0)
-        for options, code in ((["-n"], 75), (["-w", "0"], 75), (["-w", "0.2"], 75), (["-w", "150ms", "-E", "9"], 9),
+        for options, code in ((["-n"], 75), (["-w", "0"], 75), (["-w", SHORT], 75), (["-w", SHORT, "-E", "9"], 9),
                               (["-n", "-E", "0"], 0)):
             self.assertEqual(self.barrier("wait", *options, self.path, code=code), "")
             self.assertEqual(self.barrier("wait", self.path, *options, code=code), "")
@@ -876,7 +876,7 @@ class Barrier(Looks):
         waiting = [self.start("barrier", "wait", *options, self.path)
                    for options in ([], [], ["-w", "10m"], ["-w", "forever"])]
         # A look from outside cannot see them; each has its own session, and goes on either way.
-        self.barrier("wait", "-w", "0.3", self.path, code=75)
+        self.barrier("wait", "-w", SHORT, self.path, code=75)
         self.assertEqual([run.process.poll() for run in waiting], [None] * 4)
         self.barrier("unset", self.path, code=0)
         for run in waiting:
@@ -885,7 +885,7 @@ class Barrier(Looks):
     def test_removed_by_others(self):
         self.barrier("set", self.path, code=0)
         run = self.start("barrier", "wait", self.path)
-        self.barrier("wait", "-w", "0.2", self.path, code=75)
+        self.barrier("wait", "-w", SHORT, self.path, code=75)
         self.assertIsNone(run.process.poll())
         self.outside.delete(self.path)
         self.assertEqual(run.wait(), 0)
@@ -907,7 +907,7 @@ class Barrier(Looks):
     def test_one_who_does_not_wait_any_longer(self):
         self.barrier("set", self.path, code=0)
         run = self.start("barrier", "wait", self.path)
-        self.barrier("wait", "-w", "0.2", self.path, code=75)
+        self.barrier("wait", "-w", SHORT, self.path, code=75)
         run.signal(signal.SIGTERM)
         self.assertEqual(run.wait(), -signal.SIGTERM)
         self.assertEqual(self.status()["kind"], "barrier")

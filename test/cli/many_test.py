@@ -10,7 +10,7 @@ import socket
 import subprocess
 import tempfile
 
-from harness import Case, ZKSYNC, await_true, keeper_of, main
+from harness import SHORT, Case, ZKSYNC, await_true, keeper_of, main
 
 
 class Many(Case):
@@ -213,7 +213,7 @@ class DoubleBarriers(Many):
     def test_the_same_id(self):
         a = self.rank("a", 2)
         self.await_participants(1)
-        for wait in ("0", "0.2"):
+        for wait in ("0", SHORT):
             result = self.zksync("double-barrier", "-n", 2, "--id", "a", "-w", wait, self.path, "echo", "ran")
             self.assertEqual((result.code, result.out), (1, ""), result.err)
             self.assertEqual(len(result.err.splitlines()), 1)
@@ -255,14 +255,14 @@ class DoubleBarriers(Many):
         self.assertEqual(self.participants(), [])
 
     def test_not_all_come_in_time(self):
-        for options, code in ((["-w", "0.2"], 75), (["-w", "0"], 75), (["-w", "200ms", "-E", "9"], 9)):
+        for options, code in ((["-w", SHORT], 75), (["-w", "0"], 75), (["-w", SHORT, "-E", "9"], 9)):
             result = self.zksync("double-barrier", "-n", 2, *options, self.path, "echo", "ran")
             self.assertEqual((result.code, result.out), (code, ""), result.err)
             self.assertEqual(self.participants(), [])
         # One who is there in time does not make the other wait any less.
         a = self.start("double-barrier", "-n", 3, self.path, "echo", "ran")
         self.await_participants(1)
-        self.assertEqual(self.zksync("double-barrier", "-n", 3, "-w", "0.2", self.path, "true").code, 75)
+        self.assertEqual(self.zksync("double-barrier", "-n", 3, "-w", SHORT, self.path, "true").code, 75)
         self.assertEqual(len(self.participants()), 1)
         a.signal(signal.SIGINT)
         self.assertEqual((a.wait(), a.out), (-signal.SIGINT, ""))

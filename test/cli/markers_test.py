@@ -11,7 +11,7 @@ import sys
 import tempfile
 import unittest
 
-from harness import Case, Proxy, SERVERS, ZKSYNC, await_true, descendants, main
+from harness import SHORT, Case, Proxy, SERVERS, ZKSYNC, await_true, comm, descendants, main
 from local import Local
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.realpath(__file__))))
@@ -36,14 +36,6 @@ SELF_LOCKING = example("#!/bin/sh\nzksync held")
 PART = {shell: example("set lock (" if shell[0] == "fish" else "lock=$(") for shell in ALL_SHELLS}
 SILENT = "127.0.0.1:1"  # Nothing listens there.
 MARKER = re.compile(r"(\S+?)(/\S*)/(_c_[0-9a-f]{32}-(?:read|write)-\d{10})@(\d+)$")
-
-
-def comm(pid):
-    try:
-        with open(f"/proc/{pid}/comm", encoding="utf-8") as file:
-            return file.read().strip()
-    except OSError:
-        return ""
 
 
 class Markers(Case):
@@ -128,7 +120,7 @@ class Held(Markers):
     def test_held_under_a_lock_and_only_there(self):
         self.assertEqual(self.held("/x", env=self.settings()), 1)
         run, env = self.holder("/x")
-        for path, code in (("/x", 0), ("x", 0), ("/y", 1), ("/x/y", 1), ("/", 1)):
+        for path, code in (("/x", 0), ("x", 0), ("/y", 1), ("/x/y", 1)):
             result = self.zksync("held", path, env=env)
             self.assertEqual((result.code, result.out, result.err), (code, "", ""), path)
         self.assertEqual(self.held("/x", env=self.settings()), 1)
@@ -221,7 +213,7 @@ class Environment(Markers):
         self.assertIn("ignoring ZKSYNC_HELD", result.err)
         run, _ = self.holder("/x")
         self.assertEqual(self.zksync("lock", "-n", "/x", "echo", "ran", env=env).code, 75)
-        self.assertEqual(self.zksync("lock", "-w", "0.1", "/x", "echo", "ran", env=env).code, 75)
+        self.assertEqual(self.zksync("lock", "-w", SHORT, "/x", "echo", "ran", env=env).code, 75)
         self.release(run)
 
     def test_a_nested_request_names_the_holder(self):

@@ -46,6 +46,15 @@ class Usage(Case):
                       ["lock", "-Z", "/a", "true"], [100 * "x"]):
             self.assertNotIn("did you mean", self.refused(*words))
 
+    def test_the_root_is_no_lock(self):
+        """Nor is one's own root, which is somebody else's znode; both can be looked at."""
+        for options in ((), ("--root", self.path)):
+            for words in (["lock", "/", "true"], ["hold", "/"], ["held", "/"], ["barrier", "set", "/"],
+                          ["double-barrier", "-n", "1", "/", "true"], ["break", "--yes", "/"]):
+                self.assertIn('"/": not a valid path: the root itself', self.refused(*options, *words))
+        self.assertEqual(self.contenders(), [])
+        self.assertEqual(self.zksync("--root", self.path, "status", "/").code, 1)
+
     def test_options_after_the_path(self):
         for word in ("-n", "-w", "-w5", "--wait=5", "--busy", "--servers", "-vn"):
             for words in (["lock", "/a", word, "true"], ["double-barrier", "-n", "1", "/a", word, "true"]):
