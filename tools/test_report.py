@@ -15,11 +15,21 @@ LONGEST = 10
 
 class Totals:
     def __init__(self):
-        self.passed = self.failed = self.skipped = 0
+        self.passed = self.skipped = 0
+        self.failures = []  # A line for each.
+
+    @property
+    def failed(self):
+        return len(self.failures)
+
+    def fail(self, text):
+        """Counts a failure; gives the line that tells of it."""
+        self.failures.append(f"FAIL  {text}")
+        return self.failures[-1]
 
     def add(self, other):
         self.passed += other.passed
-        self.failed += other.failed
+        self.failures += other.failures
         self.skipped += other.skipped
 
     def sum(self):
@@ -51,8 +61,7 @@ class Report:
                 told.append("      " + line[len("#: "):])
         trouble = outcome.trouble or self.trouble(outcome, planned)
         if trouble:
-            self.totals.failed += 1
-            self.lines.append(f"FAIL  {title}: {trouble}")
+            self.lines.append(self.totals.fail(f"{title}: {trouble}"))
         self.lines += [f"  | {line}" for line in outcome.text.splitlines()] if self.totals.failed else told
 
     def trouble(self, outcome, planned):
@@ -75,8 +84,7 @@ class Report:
             self.totals.skipped += 1
             self.lines.append(f"skip  {self.title}: {name} ({reason})")
         elif failed:
-            self.totals.failed += 1
-            self.lines.append(f"FAIL  {self.title}: {name}")
+            self.lines.append(self.totals.fail(f"{self.title}: {name}"))
         else:
             self.totals.passed += 1
             self.lines.append(f"ok    {self.title}: {name}")
@@ -88,12 +96,13 @@ class Plain:
 
     def __init__(self, title, outcome):
         self.totals = Totals()
-        failed = outcome.trouble or outcome.status != 0
-        why = outcome.trouble or f"ended with status {outcome.status}"
-        self.totals.failed, self.totals.passed = (1, 0) if failed else (0, 1)
-        self.lines = [f"FAIL  {title}: {why}" if failed else f"ok    {title}"]
-        if failed:
+        if outcome.trouble or outcome.status != 0:
+            why = outcome.trouble or f"ended with status {outcome.status}"
+            self.lines = [self.totals.fail(f"{title}: {why}")]
             self.lines += [f"  | {line}" for line in outcome.text.splitlines()]
+        else:
+            self.totals.passed = 1
+            self.lines = [f"ok    {title}"]
 
 
 class Times:
@@ -123,8 +132,9 @@ class Times:
         start = min((row[1] for row in self.groups.values()), default=0.0)
         for name, (count, first, last, walls, cpus) in self.groups.items():
             yield f"  {name:30}{count:6}{first - start:8.1f}{last - start:8.1f}{walls:9.1f}{cpus:9.1f}"
-        yield f"the {LONGEST} longest programs"
-        for seconds, cpus, title in sorted(self.programs, reverse=True)[:LONGEST]:
-            yield f"  {title:52}{seconds:9.1f}{cpus:9.1f}"
+        for what, column in (("took", 0), ("computed", 1)):
+            yield f"the {LONGEST} programs that {what} longest"
+            for row in sorted(self.programs, key=lambda row: row[column], reverse=True)[:LONGEST]:
+                yield f"  {row[2]:52}{row[0]:9.1f}{row[1]:9.1f}"
         share = 100 * cpu / (wall * cores) if wall else 0
         yield f"{wall:.1f} s in all, {cpu:.1f} s of CPU: {share:.0f} % of {cores} cores"

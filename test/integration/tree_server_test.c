@@ -43,7 +43,7 @@ static int tear_down(void **state)
     struct side_by_side *s = *state;
     const struct it *it = s->it;
     comparison_close(&s->comparison);
-    if (ens_can_kill()) {
+    if (ens_is_alone()) {
         clients_clean(it->path);
     }
     int rc = it_teardown(&s->it);
@@ -111,7 +111,7 @@ static void side_by_side(void **state)
     uint64_t seed = number_from("ZKSYNC_TREE_SEED", 1);
     uint64_t ops =
         number_from("ZKSYNC_TREE_OPS", getenv("ZKSYNC_TEST_SLOW") != NULL ? OPS_SLOW : OPS);
-    it_need_kill();
+    it_need_ours(ens_is_alone());
     (void)printf("# seed %" PRIu64 ", %" PRIu64 " requests\n", seed, ops);
     comparison_open(c, it->path, seed);
     s->generator = (struct generator){.state = seed,

@@ -20,6 +20,8 @@ const char *ens_direct_server(size_t i);
 /* Whether the servers are ours to kill, pause and start. A program in which this is asked is one that
  * tools/run-tests gives servers of its own: it looks for the text. */
 #define ens_can_kill() ens_are_ours("zksync-test: own servers")
+/* Whether nobody else uses the servers. A program in which this is asked gets three that it is not to kill. */
+#define ens_is_alone() ens_are_ours("zksync-test: alone")
 bool ens_are_ours(const char *mark);
 /* Whether there is one server, and it is zksync's own. */
 bool ens_is_local(void);

@@ -465,7 +465,7 @@ static void test_random_standing(void **state)
 {
     (void)state;
     uint64_t seed = 7;
-    for (int i = 0; i < 20000; i++) {
+    for (size_t i = 0; i < 20000; i += unit_step(7)) {
         random_standing(&seed);
     }
 }
@@ -475,7 +475,7 @@ static void test_random_presence(void **state)
 {
     (void)state;
     uint64_t seed = 11;
-    for (int round = 0; round < 5000; round++) {
+    for (size_t round = 0; round < 5000; round += unit_step(5)) {
         char names[4096] = "";
         char text[CROWD][64];
         const char *children[CROWD];
