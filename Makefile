@@ -93,7 +93,9 @@ soak:
 	@set -e; for preset in $(SOAK_PRESETS); do $(call build,$$preset); done
 	@tools/mutants
 	@$(MAKE) --no-print-directory soak-sim soak-server
-	@tools/run-tests --repeat $(SOAK_TIMES) $(foreach p,$(SOAK_PRESETS),build/$(p):unit build/$(p):integration)
+	@ZKSYNC_TEST_ALL=1 tools/run-tests --repeat $(SOAK_TIMES) \
+	    $(foreach p,$(SOAK_PRESETS),build/$(p):unit build/$(p):integration)
+	@ZKSYNC_TEST_ALL=1 ZKSYNC_TEST_LIMIT_S=36000 tools/run-tests build/dev:valgrind
 
 # Histories that no run has seen, all of the sweep, deeper explorations, more requests for the tree, and
 # which branches of the core the histories take.

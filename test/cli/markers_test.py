@@ -218,7 +218,7 @@ class Environment(Markers):
 
     def test_a_nested_request_names_the_holder(self):
         run, env = self.holder("/x")
-        for words in (["lock"], ["lock", "-s"], ["lock", "-n"], ["lock", "-w", "1"], ["hold"], ["hold", "-n"]):
+        for words in (["lock"], ["lock", "-s"], ["lock", "-n"], ["lock", "-w", SHORT], ["hold"], ["hold", "-n"]):
             command = ["true"] if words[0] == "lock" else []
             result = self.zksync(*words, "/x", *command, env=env)
             self.assertEqual((result.code, result.out), (64, ""), words)

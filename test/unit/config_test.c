@@ -119,28 +119,38 @@ static void refused(const char *list, const char *why)
 
 static void test_lists_of_servers(void **state)
 {
+    static const char *const invalid[][2] = {
+        {"zk1", "\"zk1\": the port is missing"},
+        {"zk1:", "\"zk1:\": the port is missing"},
+        {"zk1:21x1", "\"zk1:21x1\": the port is not a number"},
+        {"zk1:0", "\"zk1:0\": the port is not between 1 and 65535"},
+        {"zk1:65536", "\"zk1:65536\": the port is not between 1 and 65535"},
+        {"a:18446744073709551617",
+         "\"a:18446744073709551617\": the port is not between 1 and 65535"},
+        {":2181", "\":2181\": the host is missing"},
+        {"a:1,:2", "\":2\": the host is missing"},
+        {"[]:1", "\"[]:1\": the host is missing"},
+        {"a:1,b", "\"b\": the port is missing"},
+        {"a:1,,b:1", "\"a:1,,b:1\": an entry is empty"},
+        {"a:1,", "\"a:1,\": an entry is empty"},
+        {",a:1", "\",a:1\": an entry is empty"},
+        {"/x", "\"/x\": an entry is empty"},
+        {"a:1, b:2", "\" b:2\": it contains a blank"},
+        {"a:1,b:2 ", "\"b:2 \": it contains a blank"},
+        {"::1:2181", "\"::1:2181\": an IPv6 address needs brackets, as in [::1]:2181"},
+        {"[::1:2181", "\"[::1:2181\": the closing bracket is missing"},
+        {"[::1]", "\"[::1]\": the port is missing"},
+        {"[::1]2181", "\"[::1]2181\": the port is missing"},
+        {"a:1/x,b:2", "\"/x,b:2\": the root comes once, after the last server"},
+        {"a:1//x", "\"//x\": an empty component (\"//\")"},
+        {"http://a:1/x", "\"http://a:1/x\": a URL, not host:port,host:port/root"},
+    };
     static const char *const valid[] = {"a:1",       "a:1,b:65535", "[::1]:2181", "a:1/",
                                         "a:1,b:2/c", "10.0.0.1:1",  "local"};
     (void)state;
-    refused("zk1", "\"zk1\": the port is missing");
-    refused("zk1:", "\"zk1:\": the port is missing");
-    refused("zk1:21x1", "\"zk1:21x1\": the port is not a number");
-    refused("zk1:0", "\"zk1:0\": the port is not between 1 and 65535");
-    refused("zk1:65536", "\"zk1:65536\": the port is not between 1 and 65535");
-    refused("a:18446744073709551617",
-            "\"a:18446744073709551617\": the port is not between 1 and 65535");
-    refused("a:1,:2", "\":2\": the host is missing");
-    refused("[]:1", "\"[]:1\": the host is missing");
-    refused("[::1:2181", "\"[::1:2181\": the closing bracket is missing");
-    refused("[::1]", "\"[::1]\": the port is missing");
-    refused("::1:2181", "\"::1:2181\": an IPv6 address needs brackets, as in [::1]:2181");
-    refused("a:1, b:1", "\" b:1\": it contains a blank");
-    refused("a:1,,b:1", "\"a:1,,b:1\": an entry is empty");
-    refused("a:1,", "\"a:1,\": an entry is empty");
-    refused("/x", "\"/x\": an entry is empty");
-    refused("a:1/x,b:2", "\"/x,b:2\": the root comes once, after the last server");
-    refused("a:1//x", "\"//x\": an empty component (\"//\")");
-    refused("zk://a:1/x", "\"zk://a:1/x\": a URL, not host:port,host:port/root");
+    for (size_t i = 0; i < sizeof invalid / sizeof invalid[0]; i++) {
+        refused(invalid[i][0], invalid[i][1]);
+    }
     for (size_t i = 0; i < sizeof valid / sizeof valid[0]; i++) {
         setenv("ZKSYNC_SERVERS", valid[i], 1);
         zks_config *config = read_settings();

@@ -211,39 +211,6 @@ static void test_a_probe_of_ones_own(void **state)
     assert_int_equal(close(fd), 0);
 }
 
-static void test_lists_that_are_not_valid(void **state)
-{
-    static const char *const cases[][2] = {
-        {"zk1", "servers: \"zk1\": the port is missing"},
-        {"zk1:", "servers: \"zk1:\": the port is missing"},
-        {"zk1:21x1", "servers: \"zk1:21x1\": the port is not a number"},
-        {"zk1:0", "servers: \"zk1:0\": the port is not between 1 and 65535"},
-        {"zk1:65536", "servers: \"zk1:65536\": the port is not between 1 and 65535"},
-        {"zk1:123456789012345678901", "the port is not between 1 and 65535"},
-        {":2181", "servers: \":2181\": the host is missing"},
-        {"[]:2181", "servers: \"[]:2181\": the host is missing"},
-        {"", "servers: \"\": an entry is empty"},
-        {"a:1,,b:2", "servers: \"a:1,,b:2\": an entry is empty"},
-        {"a:1,", "servers: \"a:1,\": an entry is empty"},
-        {",a:1", "servers: \",a:1\": an entry is empty"},
-        {"a:1, b:2", "servers: \" b:2\": it contains a blank"},
-        {"a:1,b:2 ", "servers: \"b:2 \": it contains a blank"},
-        {"::1:2181", "servers: \"::1:2181\": an IPv6 address needs brackets, as in [::1]:2181"},
-        {"[::1:2181", "servers: \"[::1:2181\": the closing bracket is missing"},
-        {"[::1]", "servers: \"[::1]\": the port is missing"},
-        {"[::1]2181", "servers: \"[::1]2181\": the port is missing"},
-        {"a:1,b", "servers: \"b\": the port is missing"},
-        {"http://a:1", "a URL"},
-        {"a:1/x,b:2", "the root comes once, after the last server"},
-        {"a:1//x", "\"//x\": not a valid path: an empty component (\"//\")"},
-    };
-    (void)state;
-    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
-        assert_int_equal(open_of(cases[i][0]), ZKS_EINVAL);
-        assert_says(cases[i][1]);
-    }
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -255,7 +222,6 @@ int main(void)
         cmocka_unit_test(test_a_zookeeper_that_begins_no_session),
         cmocka_unit_test(test_several_servers),
         cmocka_unit_test(test_a_probe_of_ones_own),
-        cmocka_unit_test(test_lists_that_are_not_valid),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
