@@ -97,7 +97,7 @@ typedef struct zks_client_options {
 
     /* NULL: no log, unless the environment variable ZKSYNC_LOG is error, warn, info or debug: then
      * the log is standard error, and log_level is that one.  Lines that standard error does not take at
-     * once are lost. */
+     * once are dropped. */
     zks_log_cb log;
     void *log_arg;
     enum zks_log_level log_level; /* Default ZKS_LOG_WARN. */

@@ -10,6 +10,8 @@
 #include "api/common.h"
 #include "config/server_list.h"
 
+enum { WHY_SIZE = 300 };
+
 static int resolve(struct zks__server *server)
 {
     const struct addrinfo hints = {.ai_socktype = SOCK_STREAM};
@@ -91,12 +93,11 @@ static int fill(struct zks__servers *s, const char *text, size_t len)
 
 int zks__servers_parse(const char *text, struct zks__servers **servers)
 {
-    const struct zks__server_list_fault fault = zks__server_list_check(text);
+    char why[WHY_SIZE];
     size_t len = strcspn(text, "/");
     size_t n = 1;
-    if (fault.what != NULL) {
-        return zks__error_set(ZKS_EINVAL, "servers: \"%.*s\": %s", (int)fault.len, fault.at,
-                              fault.what);
+    if (!zks__server_list_valid(text, why, sizeof why)) {
+        return zks__error_set(ZKS_EINVAL, "servers: %s", why);
     }
     for (size_t i = 0; i < len; i++) {
         n += text[i] == ',';

@@ -1,22 +1,47 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "base/log.h"
 
+#include <fcntl.h>
 #include <limits.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
-/* The thread that logs is the one that keeps the lease, so a line is lost where it would have to be waited for: a
- * pipe that is full, a terminal that is stopped.  One write that a pipe takes whole, so that lines do not mix. */
+/* A descriptor for standard error that does not block: a pipe or a terminal is opened anew for that.  For a
+ * regular file, or where it cannot be opened, it is standard error itself. */
+static int open_again(mode_t type)
+{
+    int fd = S_ISFIFO(type) || S_ISCHR(type)
+                 ? open("/proc/self/fd/2", O_WRONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC)
+                 : -1;
+    return fd >= 0 ? fd : STDERR_FILENO;
+}
+
+/* The logging thread also keeps the lease, so it must not block: a line that standard error does not take at
+ * once is dropped.  A line is one write that a pipe takes whole, so that lines do not mix. */
 static void to_stderr(enum zks_log_level level, const char *line, void *arg)
 {
+    char text[PIPE_BUF];
+    struct stat info;
     struct pollfd out = {.fd = STDERR_FILENO, .events = POLLOUT};
+    int len = snprintf(text, sizeof text, "%.*s\n", PIPE_BUF - 2, line);
     (void)level;
     (void)arg;
-    if (poll(&out, 1, 0) == 1 && (out.revents & POLLOUT) != 0) {
-        (void)dprintf(STDERR_FILENO, "%.*s\n", PIPE_BUF - 1, line);
+    if (fstat(STDERR_FILENO, &info) != 0 || poll(&out, 1, 0) != 1 || (out.revents & POLLOUT) == 0) {
+        return;
+    }
+    if (S_ISSOCK(info.st_mode)) {
+        (void)send(STDERR_FILENO, text, (size_t)len, MSG_DONTWAIT | MSG_NOSIGNAL);
+        return;
+    }
+    int fd = open_again(info.st_mode);
+    (void)!write(fd, text, (size_t)len);
+    if (fd != STDERR_FILENO) {
+        (void)close(fd);
     }
 }
 

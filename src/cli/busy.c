@@ -67,15 +67,15 @@ static void report_round(struct cli_report *r, const char *what, const char *pat
     const char *id = zks_double_barrier_id(claim->barrier);
     size_t present = view != NULL ? count_present(view, id) : 0;
     if (present == 0) {
-        cli_report_tell(r, "%s: %s", path, what);
+        cli_report_say(r, "%s: %s", path, what);
         return;
     }
     if (event != NULL) {
         cJSON_AddNumberToObject(event, "present", (double)present);
         cJSON_AddNumberToObject(event, "n", claim->job->n);
     }
-    cli_report_tell(r, "%s: %s, %zu of %u participants were there", path, what, present,
-                    (unsigned)claim->job->n);
+    cli_report_say(r, "%s: %s, %zu of %u participants were there", path, what, present,
+                   (unsigned)claim->job->n);
 }
 
 void cli_busy_report(struct cli_report *r, const struct cli_claim *claim, int error)
@@ -85,7 +85,7 @@ void cli_busy_report(struct cli_report *r, const struct cli_claim *claim, int er
     const char *what = error == ZKS_EBUSY ? "busy" : "timed out";
     struct zks_view *view = NULL;
     cJSON *event = cli_report_event(r, "busy");
-    if (event == NULL && !r->verbose) {
+    if (event == NULL && !r->verbose && claim->lock != NULL) {
         return;
     }
     (void)zks_look(claim->client, job->path, LOOK_MS, &view);

@@ -333,9 +333,9 @@ static void listen_to_keeper(struct front *f)
     }
 }
 
-/* As process 1, or by children from before, we get the orphans of others.  The command's go to the keeper as long as
- * there is one.  Whose they are is noted before their parent is reaped: once it is gone, the keeper's end must not
- * make them the command's. */
+/* As process 1, or by children from before, we get the orphans of others.  The command's go to the
+ * keeper as long as there is one.  So those that are here now are others', which is noted before their parent is reaped.
+ * What comes between the last look and the keeper's end is taken for the command's. */
 static void reap(struct front *f)
 {
     siginfo_t ended = {.si_pid = 0};

@@ -100,7 +100,7 @@ static void listen_to_front(struct cli_keeper *k)
             k->terminal_now = message.value != 0;
         } else if (message.kind == CLI_LINK_QUIT && !is_signalled(k)) {
             k->quit = true;
-            k->quit_signal = message.value;
+            k->quit_signal = k->quit_signal != 0 ? k->quit_signal : message.value;
         }
     }
 }

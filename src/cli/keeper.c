@@ -119,17 +119,17 @@ static bool run_op(struct cli_keeper *k, int (*start)(struct cli_keeper *k, int6
     return fits && (k->op_result != 0 || k->lease.session_ms != 0 || fit_lease(k));
 }
 
-/* 0, or an error; ZKS_ECANCELED if front wants no more. */
+/* 0, or an error; ZKS_ECANCELED only if front wants no more. */
 static int result_of(struct cli_keeper *k, int (*start)(struct cli_keeper *k, int64_t left_ms))
 {
     if (!run_op(k, start)) {
         return ZKS_EPERM;
     }
-    bool never = !k->connected && !k->quit && k->op_result != ZKS_EAUTH;
-    return k->op_result == ZKS_ECANCELED && k->session_lost && !k->connected ? ZKS_EAUTH
-           : never && (k->op_result == ZKS_ECANCELED || k->op_result == ZKS_ETIMEDOUT)
-               ? ZKS_EDISCONNECTED
-               : k->op_result;
+    bool canceled = k->op_result == ZKS_ECANCELED;
+    bool never = !k->connected && k->op_result == ZKS_ETIMEDOUT;
+    return canceled && k->session_lost && !k->connected ? ZKS_EAUTH
+           : (canceled || never) && !k->quit            ? ZKS_EDISCONNECTED
+                                                        : k->op_result;
 }
 
 static int start_look(struct cli_keeper *k, int64_t left_ms)
@@ -246,13 +246,14 @@ static int release(struct cli_keeper *k, int code)
     return code;
 }
 
-/* A hold that ended before it held has not done what it was for.  Of a signal front dies, which says enough. */
+/* A hold that ended before it held the lock has not done its work.  If it was ended by a signal, front dies of that
+ * signal, and nothing needs to be said. */
 static int never_held(struct cli_keeper *k)
 {
-    bool signalled = k->front_gone || (k->quit_signal != 0 && !k->ward_gone);
-    if (k->job->command != NULL || signalled) {
+    if (k->job->command != NULL || k->front_gone || k->quit_signal != 0) {
         return CLI_OK;
     }
+    cli_report_send(&k->report, cli_report_event(&k->report, "busy"));
     cli_report_say(&k->report, "%s: not held: %s", cli_keeper_path(k),
                    k->ward_gone ? "the process to hold it for has ended"
                                 : "standard input has ended");

@@ -92,10 +92,7 @@ static bool copy(zks_config *config, char **to, const char *from)
 
 static bool take_servers(const char *value, char *why, size_t size)
 {
-    const struct zks__server_list_fault fault = zks__server_list_check(value);
-    return strcmp(value, "local") == 0 || fault.what == NULL ||
-           zks__config_fail(why, size, "\"%.*s\": %s", fault.len < 200 ? (int)fault.len : 200,
-                            fault.at, fault.what);
+    return strcmp(value, "local") == 0 || zks__server_list_valid(value, why, size);
 }
 
 static bool take_root(zks_config *config, const char *value, char *why, size_t size)

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "config/server_list.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "core/path.h"
 
-enum { PORT_MAX = 65535 };
+enum { PORT_MAX = 65535, ROOT_MAX = 1023, SHOWN_MAX = 200 };
 
 static const char *last(const char *text, size_t len, char c)
 {
@@ -70,26 +71,51 @@ static const char *root_fault(const char *root)
     if (root[0] == '\0' || root[1] == '\0') {
         return NULL;
     }
-    return strchr(root, ',') != NULL ? "the root comes once, after the last server"
-                                     : zks__path_fault(root);
+    if (strchr(root, ',') != NULL) {
+        return "the root comes once, after the last server";
+    }
+    return strlen(root) > ROOT_MAX ? "the root is too long" : zks__path_fault(root);
 }
 
-struct zks__server_list_fault zks__server_list_check(const char *text)
+/* What is wrong, and with which part of the text. */
+struct fault {
+    const char *what; /* NULL where nothing is. */
+    const char *at;
+    size_t len;
+};
+
+static struct fault fault_of(const char *text)
 {
     const char *end = text + strcspn(text, "/");
     if (strstr(text, "://") != NULL) {
-        return (struct zks__server_list_fault){"a URL, not host:port,host:port/root", text,
-                                               strlen(text)};
+        return (struct fault){"a URL, not host:port,host:port/root", text, strlen(text)};
     }
     for (const char *at = text; at <= end; at++) {
         size_t len = strcspn(at, ",/");
         const char *what = entry_fault(at, len);
         if (what != NULL) {
             /* An empty entry is found by the list that it is in. */
-            return len > 0 ? (struct zks__server_list_fault){what, at, len}
-                           : (struct zks__server_list_fault){what, text, strlen(text)};
+            return len > 0 ? (struct fault){what, at, len}
+                           : (struct fault){what, text, strlen(text)};
         }
         at += len;
     }
-    return (struct zks__server_list_fault){root_fault(end), end, strlen(end)};
+    return (struct fault){root_fault(end), end, strlen(end)};
+}
+
+bool zks__server_list_valid(const char *text, char *why, size_t size)
+{
+    char shown[SHOWN_MAX + 1];
+    const struct fault fault = fault_of(text);
+    if (fault.what == NULL) {
+        return true;
+    }
+    size_t len = fault.len < SHOWN_MAX ? fault.len : SHOWN_MAX;
+    for (size_t i = 0; i < len; i++) {
+        unsigned char c = (unsigned char)fault.at[i];
+        shown[i] = c < 0x20 || c == 0x7f ? '?' : fault.at[i];
+    }
+    shown[len] = '\0';
+    (void)snprintf(why, size, "\"%s%s\": %s", shown, len < fault.len ? "..." : "", fault.what);
+    return false;
 }

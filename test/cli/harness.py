@@ -98,12 +98,17 @@ def children_of(pid):
     return found
 
 
-def descendants(root):
-    """All below a process, zombies left out."""
+def below(root):
+    """All below a process, as far as they do not change meanwhile."""
     ahead = children_of(root)
     for pid in ahead:
         ahead += children_of(pid)
-    return [pid for pid in ahead if alive(pid)]
+    return ahead
+
+
+def descendants(root):
+    """The same, zombies left out."""
+    return [pid for pid in below(root) if alive(pid)]
 
 
 def alive(pid):
@@ -279,8 +284,8 @@ class Case(unittest.TestCase):
             except ChildProcessError:
                 left.clear()  # What loses its parent becomes our child, so there is nobody at all.
                 return True
-            left[:] = descendants(os.getpid())
-            return not left
+            left[:] = below(os.getpid())
+            return False
 
         until = time.monotonic() + 20
         while not gone() and time.monotonic() < until:

@@ -345,6 +345,14 @@ class Hold(Case):
             self.assertEqual((run.wait(), run.out), (3 if "-E" in options else 75, ""), run.err)
             self.assertIn(f"{self.path}: not held: {why}\n", run.err)
             self.await_contenders(1)
+        # Who is ended by a signal says nothing, whatever comes behind it.
+        run = self.start("hold", self.path, stdin=subprocess.PIPE)
+        self.await_contenders(2)
+        run.signal(signal.SIGSTOP)
+        run.signal(signal.SIGINT)
+        run.process.stdin.close()
+        run.signal(signal.SIGCONT)
+        self.assertEqual((run.wait(), run.err), (-signal.SIGINT, ""))
         self.release(holder)
 
     def test_in_the_background(self):

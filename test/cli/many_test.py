@@ -213,7 +213,7 @@ class DoubleBarriers(Many):
     def test_the_same_id(self):
         a = self.rank("a", 2)
         self.await_participants(1)
-        for wait in ("0", SHORT):
+        for wait in ("0", "2s"):
             result = self.zksync("double-barrier", "-n", 2, "--id", "a", "-w", wait, self.path, "echo", "ran")
             self.assertEqual((result.code, result.out), (1, ""), result.err)
             self.assertEqual(len(result.err.splitlines()), 1)

@@ -434,7 +434,7 @@ static void another_user(void **state)
 {
     struct serving s;
     (void)state;
-    if (geteuid() != 0 || getenv("ZKSYNC_TEST_SLOW") != NULL) {
+    if (geteuid() != 0 || getenv("ZKSYNC_TEST_VALGRIND") != NULL) {
         (void)puts("# SKIP only root can be another user, and not under valgrind");
         skip();
     }

@@ -77,6 +77,25 @@ static void test_no_servers(void **state)
     zks_config_free(config);
 }
 
+/* What is shown as a default is what a client uses. */
+static void test_defaults(void **state)
+{
+    zks_client_options options = ZKS_CLIENT_OPTIONS_INIT;
+    int64_t shown[2] = {0, 0};
+    (void)state;
+    zks_config *config = read_settings();
+    assert_true(
+        zks_parse_duration(zks_config_value(config, ZKS_SETTING_SESSION_TIMEOUT), &shown[0]));
+    assert_true(
+        zks_parse_duration(zks_config_value(config, ZKS_SETTING_CONNECT_TIMEOUT), &shown[1]));
+    zks_config_apply(config, &options);
+    assert_int_equal(shown[0], ZKS_SESSION_TIMEOUT_MS);
+    assert_int_equal(options.session_timeout_ms, ZKS_SESSION_TIMEOUT_MS);
+    assert_int_equal(shown[1], ZKS_CONNECT_TIMEOUT_MS);
+    assert_int_equal(options.connect_timeout_ms, ZKS_CONNECT_TIMEOUT_MS);
+    zks_config_free(config);
+}
+
 static void test_a_value_that_is_set_decides(void **state)
 {
     (void)state;
@@ -102,7 +121,7 @@ static void refused(const char *list, const char *why)
 {
     zks_client_options options = ZKS_CLIENT_OPTIONS_INIT;
     zks_client *client = NULL;
-    char expected[200];
+    char expected[400];
     setenv("ZKSYNC_SERVERS", list, 1);
     zks_config *config = read_settings();
     assert_int_equal(zks_config_check(config), ZKS_ECONFIG);
@@ -119,6 +138,8 @@ static void refused(const char *list, const char *why)
 
 static void test_lists_of_servers(void **state)
 {
+    char text[1100];
+    char why[300];
     static const char *const invalid[][2] = {
         {"zk1", "\"zk1\": the port is missing"},
         {"zk1:", "\"zk1:\": the port is missing"},
@@ -151,6 +172,17 @@ static void test_lists_of_servers(void **state)
     for (size_t i = 0; i < sizeof invalid / sizeof invalid[0]; i++) {
         refused(invalid[i][0], invalid[i][1]);
     }
+    refused("a\x1b:1,\x1b[2J", "\"?[2J\": the port is missing");
+    memset(text, 'x', sizeof text);
+    memcpy(text, "a:1/", 4);
+    text[4 + 1023] = '\0'; /* With the slash one too many. */
+    (void)snprintf(why, sizeof why, "\"/%.199s...\": the root is too long", text + 4);
+    refused(text, why);
+    text[3 + 1023] = '\0';
+    setenv("ZKSYNC_SERVERS", text, 1);
+    zks_config *longest = read_settings();
+    assert_int_equal(zks_config_check(longest), 0);
+    zks_config_free(longest);
     for (size_t i = 0; i < sizeof valid / sizeof valid[0]; i++) {
         setenv("ZKSYNC_SERVERS", valid[i], 1);
         zks_config *config = read_settings();
@@ -233,6 +265,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup(test_arguments, begin),
         cmocka_unit_test_setup(test_no_servers, begin),
+        cmocka_unit_test_setup(test_defaults, begin),
         cmocka_unit_test_setup(test_a_value_that_is_set_decides, begin),
         cmocka_unit_test_setup(test_lists_of_servers, begin),
         cmocka_unit_test_setup(test_apply, begin),

@@ -53,7 +53,7 @@ void heap_init(struct heap *heap)
 {
     memset(heap, 0, sizeof *heap);
     heap->mem = (struct zks__mem){heap_alloc, heap_free, heap};
-    heap->plain = getenv("ZKSYNC_TEST_SLOW") != NULL;
+    heap->plain = getenv("ZKSYNC_TEST_VALGRIND") != NULL;
 }
 
 /* ---- Text ---- */
