@@ -9,6 +9,7 @@ from local import Local
 from namespace import HostFile
 
 EXAMPLE = os.path.join(BUILD, "examples", "rwlock")
+NOBODY = "127.0.0.1:1"
 THREE_WAYS = ("--local", "ZKSYNC_SERVERS=local", '"servers = local"')
 NEEDS_SERVERS = (["lock", "/a", "true"], ["hold", "/a"], ["hold", "-b", "/a"], ["barrier", "set", "/a"],
                  ["barrier", "wait", "/a"], ["double-barrier", "-n", "1", "/a", "true"], ["status", "/a"],
@@ -123,9 +124,10 @@ class Chosen(Settings):
         result = self.run_plain("-v", "--local", "lock", "/a", "true")
         self.assertIn("zksync: using the local server at ", result.err)
         self.assertIn("(from --local)\n", result.err)
-        for words in (["lock", self.path, "true"], ["status", self.path], ["ping"]):
-            result = self.run_plain("-v", *words, ZKSYNC_SERVERS=SERVERS)
-            self.assertIn(f"zksync: using the servers {SERVERS} (from ZKSYNC_SERVERS)\n", result.err)
+        for words in NEEDS_SERVERS:
+            result = self.run_plain("-v", *words, ZKSYNC_SERVERS=NOBODY, ZKSYNC_CONNECT_TIMEOUT="100ms")
+            self.assertEqual(result.code, 69, result.err)
+            self.assertIn(f"zksync: using the servers {NOBODY} (from ZKSYNC_SERVERS)\n", result.err, words)
         self.write(f"# mine\n\nservers = {SERVERS}\n")
         result = self.run_plain("-v", "lock", self.path, "true")
         self.assertIn(f"using the servers {SERVERS} (from {self.user_file}:3)\n", result.err)
