@@ -48,6 +48,7 @@ class Down(Case):
         self.addCleanup(web.shutdown)
         threading.Thread(target=web.serve_forever, daemon=True).start()
         page = f"127.0.0.1:{web.server_address[1]}"
+        started = []
         for servers, code, why in (
                 (NOBODY, 69, f"{NOBODY}: Connection refused"),
                 ("nohost.invalid:2181", 69, r"nohost.invalid:2181: (unknown host|.*cannot be resolved) \("),
@@ -58,10 +59,11 @@ class Down(Case):
                 ("zk1", 78, 'ZKSYNC_SERVERS: "zk1": the port is missing')):
             for words in (["status", "/a"], ["ping"], ["lock", "-n", "/a", "true"],
                           ["double-barrier", "-n", "2", "/a", "true"]):
-                result = self.zksync(*words, env=self.environment(ZKSYNC_SERVERS=servers,
-                                                                  ZKSYNC_CONNECT_TIMEOUT="4"))
-                self.assertEqual((result.code, result.out), (code, ""), (words, result.err))
-                self.assertRegex(result.err, r"\Azksync: " + why, words)
+                env = self.environment(ZKSYNC_SERVERS=servers, ZKSYNC_CONNECT_TIMEOUT="4")
+                started.append((self.start(*words, env=env), words, code, why))
+        for run, words, code, why in started:
+            self.assertEqual((run.wait(), run.out), (code, ""), (words, run.err))
+            self.assertRegex(run.err, r"\Azksync: " + why, words)
 
     def test_an_ipv6_address_in_brackets(self):
         """The mapped address reaches a server that listens on IPv4 alone."""
