@@ -11,7 +11,7 @@ import socket
 import sqlite3
 
 from harness import LIMIT, await_true
-from world import GUEST, SERVERS, Result, write
+from world import GUEST, SERVERS, SSH_PATH, Result
 
 BUSY = 75
 
@@ -48,6 +48,8 @@ def thumbnails(check, place, text):
 
 def crontab(check, place, text):
     """As cron does it: assignments make the environment, SHELL runs what stands behind the five fields."""
+    if place.environment != "cron":
+        return
     env, commands = place.env(), []
     for line in text.splitlines():
         assigned = re.fullmatch(r"(\w+)\s*=\s*(.*)", line)
@@ -60,11 +62,11 @@ def crontab(check, place, text):
     def run():
         return Result(place.start([place.shell, "-c", commands[0]], env))
 
-    place.witness("backup")
+    place.witness("/usr/sbin/backup")
     ended(check, run(), 0)
     one_writer(check, place.seen("backup"))
     check.assertEqual(place.read("backup.args"), "--full\n")
-    place.stand_in("backup", "#!/bin/sh\nexit 5\n")
+    place.stand_in("/usr/sbin/backup", "#!/bin/sh\nexit 5\n")
     ended(check, run(), 5)
     with place.held("/jobs/nightly"):
         ended(check, run(), 0)
@@ -92,7 +94,7 @@ def start_service(check, place, unit):
 
 def stop_service(check, place, run, pid):
     """TERM to the main process alone."""
-    Result(place.host.start(["sh", "-c", f"kill {pid}"], place.host.login(0)))
+    place.host.run_root(f"kill {pid}")
     code = run.wait()
     free(check, place, "/services/mail")
     return code
@@ -149,11 +151,10 @@ def deployment(check, place, text):
 
 
 def ranks(check, place, text):
-    # Another host has no variable of this one, and its shell splits the words anew.
-    env = place.env()
-    place.stand_in("ssh", '#!/bin/sh\nhost=$1\nshift\nexec env -i ' + " ".join(
-        f"'{name}={env[name]}'" for name in ("HOME", "PATH") if name in env) + f' {place.shell} -c "$*"\n')
-    place.stand_in("./rank", '#!/bin/sh\nzksync status --json "$ZKSYNC_PATH" >HERE/rank$1.seen\n')
+    # Another host has no variable of this one, its shell splits the words anew, and begins in the home folder.
+    place.stand_in("ssh", "#!/bin/sh\nshift\ncd HERE/home && exec env -i HOME=HERE/home "
+                   f'PATH={place.host.prefix}/bin:{SSH_PATH} {place.shell} -c "$*"\n')
+    place.stand_in("./home/rank", '#!/bin/sh\nzksync status --json "$ZKSYNC_PATH" >HERE/rank$1.seen\n')
     ended(check, place.script(text), 0)
     for rank in range(8):
         inside = {one["id"] for one in place.seen(f"rank{rank}")["participants"] if one["inside"]}
@@ -213,21 +214,33 @@ def fencing_in_a_file(check, place, text):
 
 
 def settings(check, place, text):
-    """Each setting is that of its line, as the host's file has it."""
-    write(place.file("zksync.auth"), "digest:worker:secret\n", 0o600)
-    text = text.replace("/etc/zksync.auth", place.file("zksync.auth"))
-    write(place.file("zksync.conf"), text)
-    for name in ("zksync.auth", "zksync.conf"):
-        place.own(name)
-    env = {**place.env(), "ZKSYNC_CONFIG": place.file("zksync.conf")}
-    result = place.script("zksync config\n", env=env)
+    """The text is the host's file; each setting is that of its line, for each user."""
+    check.assertEqual(place.script("cat /etc/zksync.conf\n").out, text)
+    result = place.script("zksync config\n")
     check.assertEqual((result.code, result.err), (0, ""))
     for number, line in enumerate(text.splitlines(), 1):
         name, value = line.split(" = ")
-        check.assertRegex(result.out, rf"(?m)^{name} +{value} +\({env['ZKSYNC_CONFIG']}:{number}\)$")
+        check.assertRegex(result.out, rf"(?m)^{name} +{value} +\(/etc/zksync.conf:{number}\)$")
     place.stand_in("./job", "#!/bin/sh\necho $ZKSYNC_NODE\n")
-    result = place.script("zksync lock /jobs/x ./job\n", env=env)
+    result = place.script("zksync lock /jobs/x ./job\n")
     check.assertRegex(result.out, r"^/team/jobs/x/", result.err)
+
+
+def own_settings(check, place, text):
+    """The text is the user's file. The credentials are those of the host's servers; others have no access then."""
+    name, value = text.strip().split(" = ")
+    home = os.path.dirname(os.path.dirname(value))
+    env = {**place.env(), "HOME": home}
+    ended(check, Result(place.start_other("lock", "/jobs/x", "true")), 0)  # The root is there, and is everybody's.
+    place.host.run_root(f"rm -rf {home} && mkdir {home} && chown {place.as_uid}:{place.as_uid} {home}")
+    result = place.script(f"umask 077 && mkdir ~/.config && echo digest:ada:secret >{value} && "
+                          f"printf %s {shlex.quote(text)} >~/.config/zksync.conf && zksync config\n", env=env)
+    check.assertEqual((result.code, result.err), (0, ""))
+    check.assertRegex(result.out, rf"(?m)^{name} +{value} +\({home}/.config/zksync.conf:1\)$")
+    check.assertRegex(result.out, rf"(?m)^servers +{SERVERS} +\(/etc/zksync.conf:1\)$")
+    place.stand_in("./job", "#!/bin/sh\nzksync status /ada/x >&2; echo $?; HOME=/ zksync status /ada/x; echo $?\n")
+    result = place.script("zksync lock /ada/x ./job\n", env=env)
+    check.assertEqual((result.code, result.out), (0, "0\n77\n"), result.err)
 
 
 # By the first line; None for what shows a form and is not run.
@@ -237,6 +250,7 @@ MANUAL = {
     "#!/bin/sh\nexec 9>>/srv/report.lock && flock 9 || exit": fencing_in_a_file,
     "zksync --local lock -n /jobs/thumbnails -- make thumbnails": thumbnails,
     "servers = zk1:2181,zk2:2181,zk3:2181": settings,
+    "auth-file = /home/ada/.config/zksync.auth": own_settings,
     f"ZKSYNC_SERVERS={SERVERS}": crontab,
     f"[Service]\nEnvironment=ZKSYNC_SERVERS={SERVERS}": mail_service,
     "[Service]\nType=notify": mail_lock,

@@ -11,15 +11,22 @@ import os
 import subprocess
 import tempfile
 
+import blocks
 from harness import Run, await_true, processes, stat_of
 
 UID, GUEST = 61234, 61235  # A user with a name and a home folder, and one without either.
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.realpath(__file__))))
 AS_ROOT = os.geteuid() == 0
 SYSTEM_PATH = "/usr/bin:/bin"
+# What cron(8), systemd(1) and sshd(8) give.
+CRON_PATH = "/usr/bin:/bin"
+SYSTEMD_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin"
+SSH_PATH = "/usr/local/bin:/usr/bin:/bin:/usr/games"
 # In an ordinary user's namespace there is one user only, who is root there.
 UIDS = (0, UID) if AS_ROOT else (0,)
 SERVERS = "zk1:2181,zk2:2181,zk3:2181"
+# The first block of the manual page on settings is the file of every host.
+SETTINGS = next(text for section, text in blocks.of_manual(f"{ROOT}/man/zksync.1") if section == "SETTINGS")
 
 
 def unavailable():
@@ -59,7 +66,7 @@ class Host:
         self.homes = {uid: self.made(f"home-{uid}", uid) for uid in (0, UID)}
         added = etc or f"{self.folder}/etc"
         write(f"{added}/hosts", f"127.0.0.1 localhost zk1 zk2 zk3\n127.0.1.1 {name}\n")
-        write(f"{added}/zksync.conf", f"servers = {SERVERS}\n")
+        write(f"{added}/zksync.conf", SETTINGS)
         with open("/etc/passwd", encoding="utf-8") as file:
             write(f"{added}/passwd", f"root:x:0:0::{self.homes[0]}:/bin/sh\n{file.read()}"
                                      f"worker:x:{UID}:{UID}::{self.homes[UID]}:/bin/sh\n")
@@ -108,6 +115,12 @@ class Host:
         self.started.append(run)
         return run
 
+    def run_root(self, text):
+        """Runs a command of a shell as root of this host."""
+        ended = Result(self.start(["sh", "-c", text], self.login(0)))
+        if ended.code != 0:
+            raise AssertionError(f"{text}: {ended.err}")
+
     def close(self):
         for run in reversed(self.started):
             run.close()
@@ -135,18 +148,27 @@ class Place:
 
     def env(self):
         """The variables that this environment sets, and no others."""
-        host, path = self.host, f"{self.host.prefix}/bin:{self.host.bin}:{SYSTEM_PATH}"
+        host, path = self.host, self.host.login(self.uid)["PATH"]
         name = "root" if self.uid == 0 else "worker"
         user = {"HOME": host.homes.get(self.uid, "/"), "LOGNAME": name, "USER": name, "SHELL": "/bin/sh"}
         if self.environment == "login":
             return {**user, "PATH": path, "SHELL": f"/bin/{self.shell}", "TERM": "dumb", "LANG": "C.UTF-8"}
         if self.environment == "cron":
-            return {"HOME": user["HOME"], "LOGNAME": name, "SHELL": "/bin/sh", "PATH": path}
+            return {"HOME": user["HOME"], "LOGNAME": name, "SHELL": "/bin/sh", "PATH": CRON_PATH}
         if self.environment == "systemd":
             # A service without User= has no home folder.
-            return {"PATH": path, "LANG": "C.UTF-8", "INVOCATION_ID": "5f0e2d0c8e0d4b1c9d6f8a7b6c5d4e3f",
+            return {"PATH": SYSTEMD_PATH, "LANG": "C.UTF-8", "INVOCATION_ID": "5f0e2d0c8e0d4b1c9d6f8a7b6c5d4e3f",
                     "JOURNAL_STREAM": "8:12345", **({} if self.uid == 0 else user)}
         return {"PATH": path, "HOSTNAME": host.name, **({} if self.uid == 0 else {"HOME": "/"})}
+
+    def path_line(self, shell):
+        """What a script begins with where PATH has neither zksync nor the reader's own programs."""
+        if self.environment not in ("cron", "systemd"):
+            return ""
+        folders = [f"{self.host.prefix}/bin", self.host.bin]
+        if shell == "fish":
+            return f"set -x PATH {' '.join(folders)} $PATH\n"
+        return f"PATH={':'.join(folders)}:$PATH; export PATH\n"
 
     def file(self, name):
         return os.path.join(self.folder, name)
@@ -174,7 +196,7 @@ class Place:
         """A stand-in that notes its arguments, its variables and who holds the lock at its path."""
         label = os.path.basename(name)
         self.stand_in(name, f'#!/bin/sh\necho "$@" >HERE/{label}.args\nenv >HERE/{label}.env\n'
-                            f'zksync {options} status --json "$ZKSYNC_PATH" >HERE/{label}.seen\n{more}\n')
+                            f'{self.host.prefix}/bin/zksync {options} status --json "$ZKSYNC_PATH" >HERE/{label}.seen\n{more}\n')
 
     def seen(self, label):
         """What a witness saw: the object of `zksync status --json`."""
@@ -193,8 +215,9 @@ class Place:
 
     def start_script(self, text, *arguments, shell=None, **options):
         self.count += 1
-        script = write(self.file(f"script{self.count}"), text)
-        return self.start([shell or self.shell, script, *arguments], **options)
+        shell = shell or self.shell
+        script = write(self.file(f"script{self.count}"), self.path_line(shell) + text)
+        return self.start([shell, script, *arguments], **options)
 
     def script(self, text, *arguments, **options):
         """Runs a script with the shell of this place to its end."""
