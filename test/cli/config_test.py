@@ -132,6 +132,15 @@ class Chosen(Settings):
         result = self.run_plain("-v", "lock", self.path, "true")
         self.assertIn(f"using the servers {SERVERS} (from {self.user_file}:3)\n", result.err)
 
+    def test_subcommands_that_look_ask_for_a_short_session(self):
+        """As libzookeeper logs it; a shorter one is that of -T."""
+        for words, asked in ((["lock", self.path, "true"], 20), (["ping"], 20), (["barrier", "set", self.path], 6),
+                             (["barrier", "wait", "-n", self.path], 6), (["barrier", "unset", self.path], 6),
+                             (["status", self.path], 6), (["ls", self.path], 6), (["break", "--yes", self.path], 6),
+                             (["-T", "4", "status", self.path], 4)):
+            result = self.run_plain("-vv", *words, ZKSYNC_SERVERS=SERVERS)
+            self.assertIn(f" sessionTimeout={asked}000 ", result.err, words)
+
     def test_the_order_of_the_sources(self):
         other = os.path.join(self.home, "other.conf")
         self.assertEqual(self.run_plain("config").code, 78)
@@ -251,6 +260,22 @@ class Files(Settings):
         for home in ("/nonexistent", "/dev/null", "/", "", "relative"):
             result = self.run_plain("lock", self.path, "true", HOME=home, ZKSYNC_SERVERS=SERVERS)
             self.assertEqual((result.code, result.err), (0, ""), home)
+
+    def test_a_folder_that_may_not_be_searched(self):
+        """Another user's has no file of ours; one's own may have one."""
+        if os.geteuid() != 0:
+            self.skipTest("a folder of another user takes root")
+        self.write(f"servers = {SERVERS}\nroot = /mine\n")
+        os.chmod(self.home, 0o700)
+        for owner, code, out, err in ((0, 0, "root             /  (default)\n", ""),
+                                      (65534, 78, "", f"{self.user_file}: Permission denied")):
+            os.chown(self.home, owner, owner)
+            os.chmod(self.home, 0o700 if owner == 0 else 0)
+            run = self.spawn(["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", ZKSYNC, "config"],
+                             env=self.plain(ZKSYNC_SERVERS=SERVERS))
+            self.assertEqual(run.wait(), code, run.err)
+            self.assertIn(out, run.out)
+            self.assertIn(err, run.err)
 
     def test_the_file_of_another_user(self):
         if os.geteuid() != 0:
