@@ -178,7 +178,9 @@ static const struct {
      "  zksync completion fish | source               in ~/.config/fish/config.fish\n"
      "\n"
      "usage: zksync completion bash|zsh|fish\n"
-     "Prints what makes the shell complete commands, options and the paths of znodes.\n"},
+     "Prints what makes the shell complete commands, options and the paths of znodes.\n"
+     "Not needed after 'make install' into /usr/local in zsh, in bash with the package\n"
+     "bash-completion, and in fish where XDG_DATA_DIRS has /usr/local/share.\n"},
     {"help", "  zksync help lock\n"
              "\n"
              "usage: zksync help [COMMAND]\n"

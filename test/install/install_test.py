@@ -184,6 +184,19 @@ class Prefix(Case):
                                    capture_output=True, text=True)
             self.assertIn("ping", shown.stdout.split(), (command[0], shown))
 
+    def test_shells_find_the_completions_of_usr_local(self):
+        """Without a setting; fish by the variable that desktops set."""
+        if Installed.reason:
+            self.skipTest(Installed.reason)
+        host = self.host("completions", system=True)
+        env = host.login(0)
+        for env, command in (
+                (env, ["zsh", "-fc", "autoload -U compinit; compinit -D -u; compadd() { print -r -- ${@[-1]} }; "
+                                     "words=(zksync pin); CURRENT=2; $_comps[zksync]"]),
+                ({**env, "XDG_DATA_DIRS": "/usr/local/share:/usr/share"}, ["fish", "-c", "complete -C 'zksync pin'"])):
+            ended = Result(host.start(command, env))
+            self.assertIn("ping", ended.out.split(), (command[0], ended.err))
+
     def test_systemd_accepts_the_units(self):
         """Those that are installed, and those of the manual page."""
         if Installed.reason:
