@@ -23,8 +23,8 @@ from world import Host, Place, ROOT, SYSTEM_PATH, UIDS, Result, unavailable, wri
 
 SHELLS = ("bash", "dash", "zsh")
 README = os.path.join(ROOT, "README.md")
-TRY_LINES = ["make demo     # installs what it needs (no Java), builds, and shows it all with real processes\n",
-             "make check    # installs what it needs and runs all tests, also on five ZooKeeper servers\n"]
+TRY_LINES = ["make demo     # installs what it needs (no Java), builds, and shows locks and barriers with real processes\n",
+             "make check    # installs what it needs and runs the tests, also on five ZooKeeper servers; make soak runs more\n"]
 C_LINES = ["tools/setup build      # once: the compiler and the libraries, on Debian\n",
            "sudo make install\n",
            "cc nightly.c $(pkg-config --cflags --libs zksync)\n"]
