@@ -25,6 +25,7 @@ enum {
 struct zks__handle {
     zhandle_t *zh;
     struct zks__handle_options options;
+    size_t added; /* How many of the credentials libzookeeper has taken; its thread only. */
     struct ACL *acl;
     struct ACL_vector acl_vector;
     pthread_t closer;
@@ -112,16 +113,37 @@ static void post(struct zks__handle *h, struct zks__message *message)
     h->options.post(h->options.arg, message);
 }
 
+static const char secret_scheme[] = "zksync";
+
+/* Gives libzookeeper what is to be presented on each connection, in the same order.  Between two connections it
+ * does not take anything, so this is done when there is one.  False where that has gone meanwhile. */
+static bool add_credentials(struct zks__handle *h, zhandle_t *zh)
+{
+    const struct zks__handle_options *o = &h->options;
+    const char *const schemes[] = {secret_scheme, o->auth_scheme};
+    const char *const credentials[] = {o->secret, o->auth};
+    for (; h->added < sizeof credentials / sizeof credentials[0]; h->added++) {
+        const char *one = credentials[h->added];
+        int rc = one != NULL
+                     ? zoo_add_auth(zh, schemes[h->added], one, (int)strlen(one), NULL, NULL)
+                     : ZOK;
+        if (rc == ZINVALIDSTATE || rc == ZSYSTEMERROR) {
+            return false; /* With any other error it has been taken. */
+        }
+    }
+    return true;
+}
+
+/* On one of libzookeeper's threads, the same each time. */
 static void on_session(zhandle_t *zh, int type, int state, const char *path, void *context)
 {
     struct zks__handle *h = context;
-    (void)zh;
     (void)path;
     if (type != ZOO_SESSION_EVENT) {
         return;
     }
     enum zks__session_state now;
-    if (state == ZOO_CONNECTED_STATE) {
+    if (state == ZOO_CONNECTED_STATE && add_credentials(h, zh)) {
         now = ZKS__SESSION_CONNECTED;
     } else if (state == ZOO_EXPIRED_SESSION_STATE) {
         now = ZKS__SESSION_EXPIRED;
@@ -153,8 +175,6 @@ void zks__event_free(struct zks__message *event)
     pthread_cond_signal(&h->event_freed);
     pthread_mutex_unlock(&h->lock);
 }
-
-static const char secret_scheme[] = "zksync";
 
 /* A server's secret lets a client in, but says nothing of who it is. */
 static bool names_user(const struct zks__handle *h)
@@ -195,12 +215,6 @@ static void release(struct zks__handle *h)
     free(h);
 }
 
-/* All that was added is sent on each connection anew, in the same order. */
-static int add_auth(struct zks__handle *h, const char *scheme, const char *credentials)
-{
-    return zoo_add_auth(h->zh, scheme, credentials, (int)strlen(credentials), NULL, NULL);
-}
-
 int zks__handle_open(const struct zks__handle_options *options, struct zks__handle **handle)
 {
     struct zks__handle *h = calloc(1, sizeof *h);
@@ -229,14 +243,7 @@ int zks__handle_open(const struct zks__handle_options *options, struct zks__hand
     /* It would look the names up on every pass of its loop, and block on each. */
     zoo_set_servers_resolution_delay(h->zh, 60 * 1000);
     *handle = h;
-    int added = ZOK;
-    if (options->secret != NULL) {
-        added = add_auth(h, secret_scheme, options->secret);
-    }
-    if (added == ZOK && options->auth != NULL) {
-        added = add_auth(h, options->auth_scheme, options->auth);
-    }
-    return added == ZOK ? 0 : ZKS_ENOMEM;
+    return 0;
 }
 
 /* Answers that have not been read when libzookeeper closes its socket make the system reset the

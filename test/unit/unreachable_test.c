@@ -69,6 +69,26 @@ static void test_refused(void **state)
     assert_int_equal(close(fd), 0);
 }
 
+/* libzookeeper takes credentials at some moments only, and those differ from one time to the next. */
+static void test_refused_with_credentials(void **state)
+{
+    enum { TIMES = 20 };
+    char address[32];
+    int fd = listen_at(address, -1);
+    (void)state;
+    for (int i = 0; i < TIMES; i++) {
+        zks_client_options options = ZKS_CLIENT_OPTIONS_INIT;
+        zks_client *client = NULL;
+        options.servers = address;
+        options.connect_timeout_ms = 20;
+        options.auth_scheme = "digest";
+        options.auth = "user:password";
+        assert_int_equal(zks_client_open(&options, &client), ZKS_EDISCONNECTED);
+        assert_null(client);
+    }
+    assert_int_equal(close(fd), 0);
+}
+
 static void test_unknown_host(void **state)
 {
     (void)state;
@@ -215,6 +235,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_refused),
+        cmocka_unit_test(test_refused_with_credentials),
         cmocka_unit_test(test_unknown_host),
         cmocka_unit_test(test_a_silent_server),
         cmocka_unit_test(test_a_server_that_drops_what_it_gets),
