@@ -567,7 +567,7 @@ class OtherRecipes(Markers, Local):
             if "zksync" in text and not text.startswith(("#!/bin/sh\nzksync held", "lock=$(", "set lock (",
                                                          "[Service]")):
                 cron = re.search(r"^(?:[0-9*]+ ){5} *(.*)", text, re.MULTILINE)
-                yield cron[1] if cron else text
+                yield cron[1].replace("/usr/sbin/", "") if cron else text  # Where ours is in PATH.
 
     def run_recipe(self, text, env):
         """Runs a recipe by sh; the names of what ran, with the path of the lock under which each did."""
