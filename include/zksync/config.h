@@ -20,7 +20,9 @@
  *     connect-timeout = 15s
  *
  * Files fail closed: an unknown name, an empty value, a name given twice, or a file that cannot be read is an
- * error, and so is an empty variable of the environment.  The host's file must belong to root, the others
+ * error, and so is an empty variable of the environment.  Credentials are only for servers that the same or a
+ * later source names; for others they are not used, and what is wrong with auth-file is no error then: a user
+ * who names other servers need not be able to read the host's.  The host's file must belong to root, the others
  * to the effective user or root; only their owner may be able to write to them.  A program that runs with
  * more rights than its caller (AT_SECURE) ignores the environment. */
 #ifndef ZKSYNC_CONFIG_H
@@ -62,8 +64,8 @@ ZKS_EXPORT int zks_config_set(zks_config *config, enum zks_setting setting, cons
                               const char *origin);
 
 /* zks_config_check: whether a client can be opened with it.
- *  ZKS_ECONFIG  a file or a value is not valid, or no servers are named; zks_config_error() says which,
- *               and what to do.
+ *  ZKS_ECONFIG  a file or a value that is used is not valid, or no servers are named; zks_config_error() says
+ *               which, and what to do.
  * Since 0.1. */
 ZKS_EXPORT int zks_config_check(zks_config *config);
 
@@ -82,15 +84,19 @@ ZKS_EXPORT const char *zks_config_variable(enum zks_setting setting);
 ZKS_EXPORT const char *zks_config_value(const zks_config *config, enum zks_setting setting);
 ZKS_EXPORT const char *zks_config_origin(const zks_config *config, enum zks_setting setting);
 
+/* zks_config_is_used: false for an auth-file whose credentials are not used, because the servers come from an
+ * earlier source than they do: those of a file are not for servers that the environment names.  True for all
+ * else.  Since 0.1. */
+ZKS_EXPORT bool zks_config_is_used(const zks_config *config, enum zks_setting setting);
+
 /* zks_config_file: the path of the n-th file that was looked for, from 0 on, and whether it exists; NULL
  * behind the last one.  `exists` may be NULL.  Since 0.1. */
 ZKS_EXPORT const char *zks_config_file(const zks_config *config, size_t n, bool *exists);
 
 /* zks_config_apply: sets those options that are not given: servers, root, and auth where they are NULL,
- * session_timeout_ms where it is 0 and connect_timeout_ms where it is ZKS_DEFAULT.  Credentials are left out
- * if the servers come from an earlier source than they do: those of a file are not for servers that the
- * environment names.  The strings are the
- * config's, which must live until zks_client_open() has returned.  Since 0.1. */
+ * session_timeout_ms where it is 0 and connect_timeout_ms where it is ZKS_DEFAULT.  Credentials that are not
+ * used (zks_config_is_used()) are left out.  The strings are the config's, which must live until
+ * zks_client_open() has returned.  Since 0.1. */
 ZKS_EXPORT void zks_config_apply(const zks_config *config, zks_client_options *options);
 
 /* zks_parse_duration: "10" (seconds), "1.5", "250ms", "2m", "1h" or "1d" in ms, "forever" as ZKS_FOREVER.

@@ -6,17 +6,6 @@
 #include "exit.h"
 #include "look.h"
 
-/* Credentials of a source behind the one that names the servers are not for those. */
-static const char *note(const zks_config *config, enum zks_setting setting)
-{
-    zks_client_options used = ZKS_CLIENT_OPTIONS_INIT;
-    zks_config_apply(config, &used);
-    bool given = zks_config_value(config, setting)[0] != '\0';
-    return setting == ZKS_SETTING_AUTH_FILE && given && used.auth == NULL
-               ? ", not used for these servers"
-               : "";
-}
-
 static void print_table(const zks_config *config)
 {
     bool exists = false;
@@ -24,7 +13,8 @@ static void print_table(const zks_config *config)
         enum zks_setting setting = (enum zks_setting)i;
         const char *value = zks_config_value(config, setting);
         printf("%-15s  %s  (%s%s)\n", zks_config_name(setting), value[0] != '\0' ? value : "-",
-               zks_config_origin(config, setting), note(config, setting));
+               zks_config_origin(config, setting),
+               zks_config_is_used(config, setting) ? "" : ", not used for these servers");
     }
     for (size_t n = 0; zks_config_file(config, n, &exists) != NULL; n++) {
         printf("file             %s%s\n", zks_config_file(config, n, NULL),

@@ -361,11 +361,21 @@ int zks_config_set(zks_config *config, enum zks_setting setting, const char *val
     return copy(config, &slot->value, value) ? 0 : ZKS_ENOMEM;
 }
 
+/* Credentials are for the servers that are named with them or after them: those of a file must not be presented to
+ * servers that the environment or an option names instead. */
+bool zks_config_is_used(const zks_config *config, enum zks_setting setting)
+{
+    const struct slot *auth = &config->slots[ZKS_SETTING_AUTH_FILE];
+    const struct slot *servers = &config->slots[ZKS_SETTING_SERVERS];
+    return setting != ZKS_SETTING_AUTH_FILE || !auth->given || !servers->given ||
+           auth->source <= servers->source;
+}
+
 int zks_config_check(zks_config *config)
 {
     const char *error = config->file_error;
     for (int i = 0; error == NULL && i < ZKS_SETTINGS; i++) {
-        error = config->slots[i].error;
+        error = zks_config_is_used(config, (enum zks_setting)i) ? config->slots[i].error : NULL;
     }
     if (error == NULL && !config->slots[ZKS_SETTING_SERVERS].given) {
         error = "no servers are named: " WAYS;
@@ -419,15 +429,6 @@ const char *zks_config_file(const zks_config *config, size_t n, bool *exists)
     return config->files[n].path;
 }
 
-/* Credentials are for the servers that are named with them or after them: those of a file must not be presented to
- * servers that the environment or an option names instead. */
-static bool is_auth_for_servers(const zks_config *config)
-{
-    const struct slot *auth = &config->slots[ZKS_SETTING_AUTH_FILE];
-    const struct slot *servers = &config->slots[ZKS_SETTING_SERVERS];
-    return auth->given && (!servers->given || auth->source <= servers->source);
-}
-
 void zks_config_apply(const zks_config *config, zks_client_options *options)
 {
     if (options->servers == NULL && config->slots[ZKS_SETTING_SERVERS].given) {
@@ -436,7 +437,8 @@ void zks_config_apply(const zks_config *config, zks_client_options *options)
     if (options->root == NULL) {
         options->root = config->root;
     }
-    if (options->auth_scheme == NULL && options->auth == NULL && is_auth_for_servers(config)) {
+    if (options->auth_scheme == NULL && options->auth == NULL &&
+        zks_config_is_used(config, ZKS_SETTING_AUTH_FILE)) {
         options->auth_scheme = config->auth_scheme;
         options->auth = config->auth;
     }

@@ -120,6 +120,23 @@ class Chosen(Settings):
         env = {"ZKSYNC_SERVERS": "local", "ZKSYNC_AUTH_FILE": auth}
         self.assertNotIn("not used", self.run_plain("config", **env).out)
 
+    def test_credentials_that_are_not_used_need_not_be_readable(self):
+        self.write(f"servers = {SERVERS}\nauth-file = /no/such/file\n")
+        origin = f"auth-file        /no/such/file  ({self.user_file}:2"
+        for words, variables in (["--local"], {}), (["--servers", SERVERS], {}), ([], {"ZKSYNC_SERVERS": SERVERS}):
+            result = self.run_plain(*words, "lock", self.path, "true", **variables)
+            self.assertEqual((result.code, result.err), (0, ""), words)
+            result = self.run_plain(*words, "config", **variables)
+            self.assertEqual((result.code, result.err), (0, ""), words)
+            self.assertIn(f"{origin}, not used for these servers)\n", result.out)
+        run = self.spawn([EXAMPLE, "write", self.path, "0"], env=self.plain(ZKSYNC_SERVERS=SERVERS))
+        self.assertEqual(run.wait(), 0, run.err)
+        for words in (["lock", self.path, "true"], ["config"]):
+            result = self.run_plain(*words)
+            self.assertEqual(result.code, 78, words)
+            self.assertIn(f"{self.user_file}:2: /no/such/file: No such file or directory", result.err)
+        self.assertIn(f"{origin})\n", result.out)
+
     def test_verbose_says_which_servers_and_why(self):
         result = self.run_plain("-v", "--local", "lock", "/a", "true")
         self.assertIn("zksync: using the local server at ", result.err)
@@ -325,6 +342,17 @@ class Host(Settings):
         self.assertIn(f"servers          b:2  ({self.user_file}:1)\n", run.out)
         self.assertIn("root             /host  (/etc/zksync.conf:2)\n", run.out)
         self.assertIn("file             /etc/zksync.conf\n", run.out)
+
+    def test_its_credentials_are_not_for_the_users_servers(self):
+        """Nor need they be readable then: they can be root's alone."""
+        self.write("servers = a:1\nauth-file = /no/such/file\n", path=self.host.path)
+        self.assertEqual(self.there(ZKSYNC, "config")[1], 78)
+        self.write(f"servers = {SERVERS}\n")
+        run, code = self.there(ZKSYNC, "lock", self.path, "true")
+        self.assertEqual((code, run.err), (0, ""))
+        run, code = self.there(ZKSYNC, "config")
+        self.assertEqual((code, run.err), (0, ""))
+        self.assertIn("/no/such/file  (/etc/zksync.conf:2, not used for these servers)\n", run.out)
 
     def test_it_must_be_valid_and_trusted(self):
         self.write("servers = b:2\n")

@@ -228,6 +228,43 @@ static void test_apply(void **state)
     zks_config_free(config);
 }
 
+/* Only where they are used does it matter what is wrong with them. */
+static void test_credentials_that_cannot_be_read(void **state)
+{
+    static const char *const given[] = {"/no/such/file", ""};
+    zks_client_options options = ZKS_CLIENT_OPTIONS_INIT;
+    char text[100];
+    (void)state;
+    for (size_t i = 0; i < sizeof given / sizeof given[0]; i++) {
+        (void)snprintf(text, sizeof text, "servers = a:1\nauth-file = %s\n", given[i]);
+        write_file(settings_file, text, 0644);
+        unsetenv("ZKSYNC_SERVERS");
+        zks_config *config = read_settings();
+        assert_true(zks_config_is_used(config, ZKS_SETTING_AUTH_FILE));
+        assert_int_equal(zks_config_check(config), ZKS_ECONFIG);
+        (void)snprintf(text, sizeof text, "%s:2: ", settings_file);
+        assert_ptr_equal(strstr(zks_config_error(config), text), zks_config_error(config));
+        assert_int_equal(zks_config_set(config, ZKS_SETTING_SERVERS, "b:2", "mine"), 0);
+        assert_false(zks_config_is_used(config, ZKS_SETTING_AUTH_FILE));
+        assert_true(zks_config_is_used(config, ZKS_SETTING_SERVERS));
+        assert_int_equal(zks_config_check(config), 0);
+        zks_config_free(config);
+        setenv("ZKSYNC_SERVERS", "b:2", 1);
+        config = read_settings();
+        assert_int_equal(zks_config_check(config), 0);
+        assert_string_equal(zks_config_value(config, ZKS_SETTING_AUTH_FILE), given[i]);
+        zks_config_apply(config, &options);
+        assert_null(options.auth);
+        zks_config_free(config);
+        setenv("ZKSYNC_AUTH_FILE", given[i], 1);
+        config = read_settings();
+        assert_int_equal(zks_config_check(config), ZKS_ECONFIG);
+        assert_non_null(strstr(zks_config_error(config), "ZKSYNC_AUTH_FILE: "));
+        unsetenv("ZKSYNC_AUTH_FILE");
+        zks_config_free(config);
+    }
+}
+
 /* The settings are not even read, so what is wrong with them does not matter either. */
 static void test_a_program_with_servers_of_its_own(void **state)
 {
@@ -269,6 +306,7 @@ int main(void)
         cmocka_unit_test_setup(test_a_value_that_is_set_decides, begin),
         cmocka_unit_test_setup(test_lists_of_servers, begin),
         cmocka_unit_test_setup(test_apply, begin),
+        cmocka_unit_test_setup(test_credentials_that_cannot_be_read, begin),
         cmocka_unit_test_setup(test_a_program_with_servers_of_its_own, begin),
         cmocka_unit_test_setup(test_private_files, begin),
     };
