@@ -56,8 +56,11 @@ ZKS_EXPORT int zks_local_find(int64_t timeout_ms, zks_log_cb log, void *log_arg,
  * It keeps nothing of the caller's: no descriptor, no terminal, no signal, no folder.  The program may
  * ignore SIGCHLD, or reap all its children itself.  On failure *local is not touched; a server that takes
  * longer may come to serve all the same.
- *  ZKS_EDISCONNECTED  none serves within `timeout_ms`, or it could not be started.
- *  ZKS_EACCES, ZKS_ESYSTEM  as zks_local_find; or the folder cannot be made.
+ *  ZKS_EDISCONNECTED  none serves within `timeout_ms`, or it could not be started, or has ended, for another
+ *                     reason than those below.
+ *  ZKS_ESYSTEM        as zks_local_find; or the folder, or what the server needs in it, such as data/, port and
+ *                     server.log, cannot be made or written.
+ *  ZKS_EACCES         as zks_local_find.
  *  ZKS_EINVAL
  * Since 0.1. */
 ZKS_EXPORT int zks_local_start(int64_t timeout_ms, zks_log_cb log, void *log_arg,

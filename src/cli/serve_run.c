@@ -168,7 +168,7 @@ static int open_local(struct run *r, zks_server_options *o)
         }
         (void)nanosleep(&pause, NULL);
     }
-    return rc;
+    return rc == ZKS_EACCES ? ZKS_ESYSTEM : rc; /* As for all else in the user's own folder. */
 }
 
 static int open_server(struct run *r)

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sysexits.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -18,7 +19,8 @@
 enum {
     ANSWER_MS = 5000, /* For a server of this machine to say that it serves. */
     AGAIN_MS = 10,
-    WHERE_MAX = 256
+    WHERE_MAX = 256,
+    NAMED = 200 /* Of a path, in each of the server's sentences. */
 };
 
 /* What a claim is of. */
@@ -197,6 +199,16 @@ int zks_local_folder(char *buf, size_t size)
 
 /* ---- Starting it ---- */
 
+/* Whether a server that has ended could not use its folder or a file in it: it ends with the code for what the
+ * system refuses, and its sentence names the path, of which only the beginning may be there.  Where the code is
+ * lost the sentence must do. */
+static bool is_unusable(const struct zks__place *p, int exit_code, const char *why)
+{
+    char path[NAMED + 1];
+    (void)snprintf(path, sizeof path, "%.*s", NAMED, p->folder);
+    return (exit_code == EX_OSERR || exit_code == ZKS__EXIT_LOST) && strstr(why, path) != NULL;
+}
+
 /* One of many comes so far at a time; the others look until there is a server.  Whoever starts one by
  * hand meanwhile may be faster, and that is as good. */
 static int start(const struct zks__place *p, int64_t until_ms, struct zks_local *local)
@@ -212,13 +224,14 @@ static int start(const struct zks__place *p, int64_t until_ms, struct zks_local 
     if (rc < 0) {
         return rc;
     }
-    int spawned = zks__spawn(until_ms, why);
+    int exit_code;
+    int spawned = zks__spawn(until_ms, why, &exit_code);
     rc = look(p, until_ms, local);
     if (rc == 0) {
         local->started = spawned == 0;
     } else if (rc == ZKS__NONE && spawned != 0) {
         zks__place_say(p, ZKS_LOG_ERROR, "zksync: the local server cannot be started: %s", why);
-        rc = ZKS_EDISCONNECTED;
+        rc = is_unusable(p, exit_code, why) ? ZKS_ESYSTEM : ZKS_EDISCONNECTED;
     } else if (rc == ZKS__NONE) {
         rc = ZKS__UNSETTLED; /* It was there, and has gone. */
     }

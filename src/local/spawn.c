@@ -209,27 +209,31 @@ static void tidy(char why[ZKS__WHY_MAX])
 
 /* Whether the server has started is known by now, from what it wrote: the exit code may be lost, where the
  * program ignores SIGCHLD or reaps each child itself.  For the same reason the process is named by a
- * descriptor: its number may be another one's by now. */
-static void end_child(pid_t pid, int pidfd, bool ready)
+ * descriptor: its number may be another one's by now.  Returns the exit code, as zks__spawn() has it. */
+static int end_child(pid_t pid, int pidfd, bool ready)
 {
-    siginfo_t info;
+    siginfo_t info = {.si_pid = 0};
+    int rc;
     if (!ready && pidfd >= 0) {
         (void)pidfd_send_signal(pidfd, SIGKILL, NULL, 0); /* It has ended, or takes too long. */
     }
     int flags = WEXITED | (ready || pidfd >= 0 ? 0 : WNOHANG);
     idtype_t kind = pidfd >= 0 ? P_PIDFD : P_PID;
-    while (waitid(kind, pidfd >= 0 ? (id_t)pidfd : (id_t)pid, &info, flags) < 0 && errno == EINTR) {
-    }
+    do {
+        rc = waitid(kind, pidfd >= 0 ? (id_t)pidfd : (id_t)pid, &info, flags);
+    } while (rc < 0 && errno == EINTR);
     if (pidfd >= 0) {
         (void)close(pidfd);
     }
+    return rc < 0 ? ZKS__EXIT_LOST : info.si_code == CLD_EXITED ? info.si_status : ZKS__NOT_EXITED;
 }
 
-int zks__spawn(int64_t until_ms, char why[ZKS__WHY_MAX])
+int zks__spawn(int64_t until_ms, char why[ZKS__WHY_MAX], int *exit_code)
 {
     char path[PATH_SIZE];
     int ends[2];
     pid_t pid = -1;
+    *exit_code = ZKS__NOT_EXITED;
     if (!find_program(path, why)) {
         return ZKS_EDISCONNECTED;
     }
@@ -248,9 +252,7 @@ int zks__spawn(int64_t until_ms, char why[ZKS__WHY_MAX])
     bool reaped = pidfd < 0 && errno == ESRCH;
     bool ready = listen_to(ends[0], until_ms, why);
     (void)close(ends[0]);
-    if (!reaped) {
-        end_child(pid, pidfd, ready);
-    }
+    *exit_code = reaped ? ZKS__EXIT_LOST : end_child(pid, pidfd, ready);
     if (!ready) {
         tidy(why);
     }

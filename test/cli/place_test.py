@@ -14,6 +14,7 @@ EXAMPLE = os.path.join(BUILD, "examples", "rwlock")
 LOOKS = (["serve", "--status"], ["serve", "--status", "--json"], ["serve", "--stop"])
 STARTS = (["ping"], ["status", "/a"], ["lock", "-n", "/a", "true"], ["barrier", "wait", "-n", "/a"], ["serve"],
           ["serve", "-b"])
+CLIENTS = [words for words in STARTS if words[0] != "serve"]
 USER = os.geteuid()
 
 
@@ -158,13 +159,13 @@ class Files(Place):
         self.each_kind("server.lock", LOOKS + STARTS)
 
     def test_start_lock(self):
-        self.each_kind("start.lock", [words for words in STARTS if words[0] != "serve"])
+        self.each_kind("start.lock", CLIENTS)
 
     def test_secret(self):
         self.each_kind("secret", STARTS)
 
     def test_data(self):
-        for kind in ("pipe", "link"):
+        for kind in ("pipe", "link") + (("closed",) if USER != 0 else ()):
             path = self.put(kind, "data")
             self.unusable_to_the_server(path)
             self.take(path)
@@ -178,7 +179,32 @@ class Files(Place):
         for kind in ("folder", "pipe", "link"):
             path = self.put(kind, "server.log")
             self.assertEqual(self.serve_fails("-b", path), 71)
+            self.unusable(path, commands=CLIENTS)
             self.take(path)
+
+    def test_what_the_server_needs_where_its_exit_code_is_lost(self):
+        """A program that ignores SIGCHLD, or reaps all its children, has only the server's sentence."""
+        path = self.put("pipe", "data")
+        for word in ("nocldwait", "reap"):
+            (name, sentence), = self.calls(word, "start")
+            self.assertEqual(name, "ZKS_ESYSTEM")
+            self.assertIn(path, sentence)
+
+    def test_a_long_path(self):
+        """The server's sentence has only its beginning."""
+        above = os.path.join(self.home, "x" * 200, "y" * 200)
+        self.state = os.path.join(above, "zksync")
+        self.put("pipe", "data")
+        self.unusable(self.state[:200], commands=CLIENTS, XDG_STATE_HOME=above)
+
+    def test_a_server_that_ends_for_another_reason(self):
+        program = os.path.join(self.home, "program")
+        for sentence, code in ("no thread", 71), (f"another server has {self.file('data')}", 75):
+            with open(program, "w", encoding="ascii") as file:
+                os.fchmod(file.fileno(), 0o755)
+                file.write(f"#!/bin/sh\necho 'zksync: {sentence}' >&2; exit {code}\n")
+            self.refused(69, "ZKS_EDISCONNECTED", f"cannot be started: {sentence}", commands=CLIENTS,
+                         ZKSYNC_COMMAND=program)
 
     def serve_fails(self, option, path):
         result = self.use("serve", option)
@@ -189,9 +215,7 @@ class Files(Place):
     def unusable_to_the_server(self, path):
         for option in ("--idle=forever", "-b"):
             self.assertEqual(self.serve_fails(option, path), 71)
-        result = self.use("status", "/a")
-        self.assertEqual((result.code, result.out), (69, ""))
-        self.assertIn(path, result.err)
+        self.unusable(path, commands=CLIENTS)
 
 
 class FileSystem(Place):
