@@ -6,28 +6,30 @@
 #include "fds.h"
 #include "output.h"
 #include "parse.h"
+#include "process1.h"
 #include "suggest.h"
 
 static const struct {
     const char *name;
     int (*run)(struct cli_settings *s, int argc, char **argv);
-} commands[] = {{"lock", cli_lock},
-                {"barrier", cli_barrier},
-                {"double-barrier", cli_double_barrier},
-                {"hold", cli_hold},
-                {"release", cli_release},
-                {"held", cli_held},
-                {"status", cli_status},
-                {"ls", cli_ls},
-                {"watch", cli_watch},
-                {"break", cli_break},
-                {"ping", cli_ping},
-                {"serve", cli_serve},
-                {"config", cli_config},
-                {"completion", cli_completion},
-                {"help", cli_show_help},
-                {"version", cli_show_version},
-                {"__complete", cli_complete}};
+    bool has_children; /* It waits for children, and takes signals itself. */
+} commands[] = {{"lock", cli_lock, true},
+                {"barrier", cli_barrier, false},
+                {"double-barrier", cli_double_barrier, true},
+                {"hold", cli_hold, true},
+                {"release", cli_release, false},
+                {"held", cli_held, false},
+                {"status", cli_status, false},
+                {"ls", cli_ls, false},
+                {"watch", cli_watch, false},
+                {"break", cli_break, false},
+                {"ping", cli_ping, false},
+                {"serve", cli_serve, true},
+                {"config", cli_config, false},
+                {"completion", cli_completion, false},
+                {"help", cli_show_help, false},
+                {"version", cli_show_version, false},
+                {"__complete", cli_complete, false}};
 
 static int unknown(const char *word)
 {
@@ -55,6 +57,10 @@ static int run(struct cli_settings *s, int argc, char **argv)
     int first = optind;
     for (size_t i = 0; i < sizeof commands / sizeof commands[0]; i++) {
         if (strcmp(argv[first], commands[i].name) == 0) {
+            if (!commands[i].has_children) {
+                cli_process1_take_signals();
+                cli_process1_reap();
+            }
             return commands[i].run(s, argc - first, argv + first);
         }
     }

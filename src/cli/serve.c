@@ -12,6 +12,7 @@
 #include "duration.h"
 #include "exit.h"
 #include "parse.h"
+#include "process1.h"
 
 enum {
     OPTION_LISTEN = 256,
@@ -243,6 +244,9 @@ int cli_serve(struct cli_settings *s, int argc, char **argv)
     code = code != 0 ? code : prepare(&r);
     if (code == 0) {
         (void)umask(077);
+        if (r.status || r.stop) {
+            cli_process1_take_signals();
+        }
         code = r.status ? cli_serve_status(s, r.json)
                : r.stop ? cli_serve_stop(s)
                         : serve(&r.serve);

@@ -17,6 +17,7 @@
 #include "duration.h"
 #include "exit.h"
 #include "notify.h"
+#include "process1.h"
 #include "serve.h"
 #include "tree.h"
 
@@ -240,6 +241,7 @@ int cli_serve_run(struct cli_serve *s, int ready_fd)
     struct run r = {.serve = s, .log_fd = -1, .opening = true, .signals = -1, .ended = -1};
     pthread_mutex_init(&r.lock, NULL);
     int rc = ZKS_ESYSTEM;
+    cli_process1_reap();
     allow_descriptors();
     if (!take_signals(&r)) {
         snprintf(r.last_error, sizeof r.last_error, "the system refuses a descriptor: %s",
