@@ -18,6 +18,7 @@ CHECK_ALSO ?= --also 'tools/lint build/dev' --also 'tools/mutants --build build/
 # What `make check-fast` runs, with one build and without ZooKeeper: for the inner loop.
 FAST_RUNS ?= 'build/dev:unit:(?!unit_journal_crash)' 'build/dev:sim:sim_(plans|seeds)' \
              'build/dev:local:integration_(?!(install|cli_(contract|many|completion|signals|look|kazoo|terminal)|counter)$$)'
+FAST_WAITING ?= 12
 SOAK_TIMES ?= 10
 SOAK_PRESETS ?= dev asan tsan
 SOAK_SECONDS ?= 3600
@@ -42,7 +43,7 @@ check:
 
 check-fast:
 	@ZKSYNC_TEST_SLOW=1 ZKSYNC_SIM_HISTORIES=5000 ZKSYNC_TREE_OPS=5000 ZKSYNC_CRASHES=3 \
-	    tools/run-tests --build '$(call build,%)' $(FAST_RUNS)
+	    tools/run-tests --waiting $(FAST_WAITING) --build '$(call build,%)' $(FAST_RUNS)
 
 # Every known fault that the tests must notice: see tools/mutants --help.
 mutants:

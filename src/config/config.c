@@ -431,13 +431,15 @@ const char *zks_config_file(const zks_config *config, size_t n, bool *exists)
 
 void zks_config_apply(const zks_config *config, zks_client_options *options)
 {
-    if (options->servers == NULL && config->slots[ZKS_SETTING_SERVERS].given) {
+    bool foreign =
+        options->servers != NULL; /* The program's own, for which no setting has credentials. */
+    if (!foreign && config->slots[ZKS_SETTING_SERVERS].given) {
         options->servers = config->slots[ZKS_SETTING_SERVERS].value;
     }
     if (options->root == NULL) {
         options->root = config->root;
     }
-    if (options->auth_scheme == NULL && options->auth == NULL &&
+    if (!foreign && options->auth_scheme == NULL && options->auth == NULL &&
         zks_config_is_used(config, ZKS_SETTING_AUTH_FILE)) {
         options->auth_scheme = config->auth_scheme;
         options->auth = config->auth;

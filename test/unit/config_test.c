@@ -223,6 +223,10 @@ static void test_apply(void **state)
     assert_string_equal(given.servers, "own:1");
     assert_string_equal(given.root, "");
     assert_string_equal(given.auth, "u:p");
+    given.auth_scheme = given.auth = NULL;
+    zks_config_apply(config, &given); /* Its own servers are not shown the settings' credentials. */
+    assert_null(given.auth_scheme);
+    assert_null(given.auth);
     assert_int_equal(given.session_timeout_ms, 1);
     assert_int_equal(given.connect_timeout_ms, 0);
     zks_config_free(config);
