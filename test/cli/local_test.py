@@ -168,7 +168,7 @@ class Secret(Local):
             if code == 0:
                 self.assertEqual(self.use("serve", "--stop").code, 0)
             else:
-                self.assertIn(self.file(name), result.err)
+                self.assertIn(f"{self.file(name)} cannot be read: Not a regular file", result.err)
             os.replace(self.file("away"), self.file(name))
 
     def test_a_folder_that_others_can_write_to(self):
