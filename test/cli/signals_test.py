@@ -784,8 +784,9 @@ class Rounds(Signals):
         self.outside.sync(self.path)
         if self.outside.exists(self.path) is None:
             return []
-        return [name for name in self.outside.get_children(self.path)
-                if self.outside.exists(f"{self.path}/{name}").ephemeralOwner != 0]
+        # One may go meanwhile.
+        found = {name: self.outside.exists(f"{self.path}/{name}") for name in self.outside.get_children(self.path)}
+        return [name for name, stat in found.items() if stat is not None and stat.ephemeralOwner != 0]
 
     def round(self, *words, **options):
         return self.start("double-barrier", "-n", 2, self.path, "--", *words, **options)

@@ -227,9 +227,9 @@ class Output(OnTerminal):
         shell.type(CTRL_C)
         shell.await_prompt()
         # Nobody sees standard error.
-        shell.type("zksync hold $P 2>$FIFO\n")
+        shell.type("zksync hold --status-fd 1 $P 2>$FIFO\n")
         with open(self.fifo, encoding="utf-8") as file:
-            self.await_contenders(1)
+            shell.await_screen('"acquired"')
             shell.type(CTRL_D)
             self.assertEqual(file.read(), "")
         shell.await_prompt()

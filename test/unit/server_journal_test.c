@@ -397,7 +397,7 @@ static void test_closed_meanwhile(void **state)
     uint64_t seed = 5;
     folder_make(folder, "meanwhile");
     box_pace = BOX_THREAD;
-    for (int i = 0; i < 50; i++) {
+    for (size_t i = 0; i < 50; i += unit_step(5)) {
         box_open(&b, folder, 1);
         if (i > 0) {
             (void)states_find(&states, 0, 0, &b);
