@@ -71,13 +71,14 @@ class Host:
             write(f"{added}/passwd", f"root:x:0:0::{self.homes[0]}:/bin/sh\n{file.read()}"
                                      f"worker:x:{UID}:{UID}::{self.homes[UID]}:/bin/sh\n")
         self.made("sbin")
-        mounts = [["mount", "-t", "tmpfs", "none", folder] for folder in ("/srv", "/root", "/home")]
+        # The source folder first: it can be in one of the others.
+        hidden = (*([] if source else [ROOT]), "/srv", "/root", "/home")
+        mounts = [["mount", "-t", "tmpfs", "none", folder] for folder in hidden]
         mounts += [["mount", "-t", "overlay", "-o", f"lowerdir={self.folder}/sbin:/usr/sbin", "none", "/usr/sbin"]]
         mounts += [["mount", "--bind", local, "/usr/local"] if local else
                    ["mount", "-t", "tmpfs", "none", "/usr/local"]]
         mounts += [["mount", "--bind", etc, "/etc"] if etc else
                    ["mount", "-t", "overlay", "-o", f"lowerdir={added}:/etc", "none", "/etc"]]
-        mounts += [] if source else [["mount", "-t", "tmpfs", "none", ROOT]]
         mounts += [["hostname", name], ["ip", "link", "set", "lo", "up"], ["chmod", "1777", "/srv"]]
         # Ignored so that the first process leaves no zombies.
         script = "trap '' CHLD; set -e; umask 022\n" + "".join(

@@ -42,7 +42,7 @@ struct visitors {
 };
 
 struct crash {
-    char folder[64];
+    char folder[256];
     char address[80];
     pid_t server;
     uint64_t chance;
@@ -355,13 +355,16 @@ static void check_visits(const struct crash *c, const struct visitors *v, bool *
 static void killed_at_random_moments(void **state)
 {
     static bool there[OPS_MAX];
-    struct crash c = {.folder = "/tmp/zksync-crash-XXXXXX", .address = "127.0.0.1:0", .chance = 7};
+    struct crash c = {.address = "127.0.0.1:0", .chance = 7};
+    const char *temporary = getenv("TMPDIR");
     unsigned crashes = getenv("ZKSYNC_TEST_SLOW") != NULL ? CRASHES_SLOW : CRASHES;
     const char *given = getenv("ZKSYNC_CRASHES");
     unsigned long acknowledged = 0;
     unsigned long pending = 0;
     (void)state;
     crashes = given != NULL ? (unsigned)atoi(given) : crashes;
+    (void)snprintf(c.folder, sizeof c.folder, "%s/zksync-crash-XXXXXX",
+                   temporary != NULL ? temporary : "/tmp");
     assert_non_null(mkdtemp(c.folder));
     start_server(&c);
     for (c.round = 0; c.round < crashes; c.round++) {

@@ -32,7 +32,9 @@ zks_server_options serving_options(struct serving *s, bool on_disk)
     *s = (struct serving){.server = NULL};
     (void)pthread_mutex_init(&s->lock, NULL);
     if (on_disk) {
-        (void)snprintf(s->folder, sizeof s->folder, "/tmp/zksync-serving-XXXXXX");
+        const char *temporary = getenv("TMPDIR");
+        (void)snprintf(s->folder, sizeof s->folder, "%s/zksync-serving-XXXXXX",
+                       temporary != NULL ? temporary : "/tmp");
         assert_non_null(mkdtemp(s->folder));
         options.folder = s->folder;
     }

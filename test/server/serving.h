@@ -12,7 +12,7 @@ enum { LOG_SIZE = 16384 };
 /* A server and what it has said.  It must not be moved. */
 struct serving {
     zks_server *server;
-    char folder[64]; /* "" for memory only. */
+    char folder[256]; /* "" for memory only. */
     pthread_mutex_t lock;
     char log[LOG_SIZE];
     size_t log_len;
