@@ -8,18 +8,10 @@
 
 enum { PORT_MAX = 65535, ROOT_MAX = 1023, SHOWN_MAX = 200 };
 
-static const char *last(const char *text, size_t len, char c)
-{
-    while (len > 0 && text[len - 1] != c) {
-        len--;
-    }
-    return len > 0 ? text + len - 1 : NULL;
-}
-
 /* Behind a colon: "host:port" or "[::1]:port". */
 const char *zks__server_port(const char *entry, size_t len)
 {
-    const char *colon = last(entry, len, ':');
+    const char *colon = memrchr(entry, ':', len);
     const char *bracket = memchr(entry, ']', len);
     return colon != NULL && (bracket == NULL || colon == bracket + 1) ? colon + 1 : NULL;
 }
