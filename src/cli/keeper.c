@@ -253,7 +253,9 @@ static int never_held(struct cli_keeper *k)
     if (k->job->command != NULL || k->front_gone || k->quit_signal != 0) {
         return CLI_OK;
     }
-    cli_report_send(&k->report, cli_report_event(&k->report, "busy"));
+    cJSON *event = cli_report_event(&k->report, "busy");
+    (void)cJSON_AddStringToObject(event, "path", cli_keeper_path(k));
+    cli_report_send(&k->report, event);
     cli_report_say(&k->report, "%s: not held: %s", cli_keeper_path(k),
                    k->ward_gone ? "the process to hold it for has ended"
                                 : "standard input has ended");

@@ -4,12 +4,11 @@
 import os
 import subprocess
 
-from harness import BUILD, DIRECT, SERVERS, ZKSYNC, die_with_parent, main
+from harness import NOBODY, BUILD, DIRECT, SERVERS, ZKSYNC, die_with_parent, main
 from local import Local
 from namespace import HostFile
 
 EXAMPLE = os.path.join(BUILD, "examples", "rwlock")
-NOBODY = "127.0.0.1:1"
 THREE_WAYS = ("--local", "ZKSYNC_SERVERS=local", '"servers = local"')
 NEEDS_SERVERS = (["lock", "/a", "true"], ["hold", "/a"], ["hold", "-b", "/a"], ["barrier", "set", "/a"],
                  ["barrier", "wait", "/a"], ["double-barrier", "-n", "1", "/a", "true"], ["status", "/a"],

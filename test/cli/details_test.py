@@ -4,9 +4,7 @@
 import os
 import signal
 
-from harness import Case, ZKSYNC, await_true, main
-
-NOBODY = "127.0.0.1:1"  # Nothing listens there.
+from harness import NOBODY, Case, ZKSYNC, await_true, main
 
 
 class Details(Case):

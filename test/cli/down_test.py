@@ -8,9 +8,8 @@ import socket
 import subprocess
 import threading
 
-from harness import Case, DIRECT, Proxy, SERVERS, main
+from harness import NOBODY, Case, DIRECT, Proxy, SERVERS, main
 
-NOBODY = "127.0.0.1:9"  # Nobody listens at the discard port.
 
 
 class Down(Case):

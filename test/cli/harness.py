@@ -30,6 +30,7 @@ from ensemble_base import default_signals, proxy_url
 
 LIMIT = 60.0
 ROOT = "/zksync-test"
+NOBODY = "127.0.0.1:9"  # Nothing listens at the discard port.
 SHORT = "SHORT"  # For -w: see in_time().
 BUILD = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(sys.argv[0]))))
 ZKSYNC = os.path.join(BUILD, "src", "cli", "zksync")

@@ -8,7 +8,7 @@ import signal
 import subprocess
 import tempfile
 
-from harness import (SHORT, Case, SERVERS, ZKSYNC, await_true, die_with_parent, events_of, keeper_of,
+from harness import (NOBODY, SHORT, Case, SERVERS, ZKSYNC, await_true, die_with_parent, events_of, keeper_of,
                      main)
 
 COMMANDS = ("lock", "hold", "release", "held", "barrier", "double-barrier", "status", "ls", "watch", "break",
@@ -128,7 +128,7 @@ class Lock(Case):
         self.assertTrue(result.lines[1].startswith(self.path + "/c/_c_"), result.lines)
 
     def test_global_options_stand_before_or_behind(self):
-        env = self.environment(ZKSYNC_SERVERS="127.0.0.1:1")
+        env = self.environment(ZKSYNC_SERVERS=NOBODY)
         for words in (["--servers", SERVERS, "lock", self.path],
                       ["lock", "--servers", SERVERS, self.path]):
             self.assertEqual(self.zksync(*words, "echo", "ran", env=env).out, "ran\n")
@@ -345,7 +345,13 @@ class Hold(Case):
             self.assertEqual((run.wait(), run.out), (3 if "-E" in options else 75, ""), run.err)
             self.assertIn(f"{self.path}: not held: {why}\n", run.err)
             self.await_contenders(1)
-        # Who is ended by a signal says nothing, whatever comes behind it.
+        run = self.start("hold", "--status-fd", 1, self.path, stdin=subprocess.PIPE)
+        self.await_contenders(2)
+        run.process.stdin.close()
+        self.assertEqual(run.wait(), 75)
+        last = events_of(run.out)[-1]
+        self.assertEqual((last["event"], last["path"]), ("busy", self.path))
+        # A hold that is ended by a signal prints nothing, also if its input ends right after it.
         run = self.start("hold", self.path, stdin=subprocess.PIPE)
         self.await_contenders(2)
         run.signal(signal.SIGSTOP)

@@ -11,7 +11,7 @@ import sys
 import tempfile
 import unittest
 
-from harness import SHORT, Case, Proxy, SERVERS, ZKSYNC, await_true, comm, descendants, main
+from harness import NOBODY, SHORT, Case, Proxy, SERVERS, ZKSYNC, await_true, comm, descendants, main
 from local import Local
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.realpath(__file__))))
@@ -34,7 +34,6 @@ SHELLS = [(shell, name) for shell, name in (("dash", "sh"), ("bash", "bash"), ("
 ALL_SHELLS = SHELLS + ([("fish", "fish")] if shutil.which("fish") else [])
 SELF_LOCKING = example("#!/bin/sh\nzksync held")
 PART = {shell: example("set lock (" if shell[0] == "fish" else "lock=$(") for shell in ALL_SHELLS}
-SILENT = "127.0.0.1:1"  # Nothing listens there.
 MARKER = re.compile(r"(\S+?)(/\S*)/(_c_[0-9a-f]{32}-(?:read|write)-\d{10})@(\d+)$")
 
 
@@ -167,17 +166,17 @@ class Held(Markers):
                        "", " ", "@", "/", "//", "x", f"{SERVERS}\t{self.path}/x", " ".join("a/b@1" * 99)):
             env["ZKSYNC_HELD"] = marker
             self.assertEqual(self.held("/x", env=env), 1, marker)
-        for marker in (f"{SILENT}/x/_c_@1 {real}", f"{real} nonsense /", f"  {real}  "):
+        for marker in (f"{NOBODY}/x/_c_@1 {real}", f"{real} nonsense /", f"  {real}  "):
             env["ZKSYNC_HELD"] = marker
             self.assertEqual(self.held("/x", env=env), 0, marker)
         self.release(run)
 
     def test_no_answer_is_not_a_yes(self):
         run, env = self.holder("/x")
-        env.update(ZKSYNC_SERVERS=SILENT, ZKSYNC_CONNECT_TIMEOUT="200ms")
+        env.update(ZKSYNC_SERVERS=NOBODY, ZKSYNC_CONNECT_TIMEOUT="200ms")
         result = self.zksync("held", "/x", env=env)
         self.assertEqual((result.code, result.out), (69, ""))
-        self.assertIn(SILENT, result.err)
+        self.assertIn(NOBODY, result.err)
         # Without a marker there is nothing to ask.
         self.assertEqual(self.held("/y", env=env), 1)
         self.release(run)
@@ -288,7 +287,7 @@ class Environment(Markers):
 
     def test_servers_that_cannot_be_asked(self):
         env = self.environment_of("/x")
-        env.update(ZKSYNC_SERVERS=SILENT, ZKSYNC_CONNECT_TIMEOUT="200ms")
+        env.update(ZKSYNC_SERVERS=NOBODY, ZKSYNC_CONNECT_TIMEOUT="200ms")
         for words in (["lock", "-n", "/x", "echo", "ran"], ["lock", "/x", "echo", "ran"],
                       ["lock", "-w", "100ms", "/x", "echo", "ran"], ["hold", "-n", "/x"]):
             result = self.zksync(*words, env=env)
@@ -425,7 +424,7 @@ class SelfLocking(Markers):
     def test_with_servers_that_cannot_be_asked(self):
         run, env = self.holder("/jobs/x")
         for env in (env, self.settings()):
-            env.update(ZKSYNC_SERVERS=SILENT, ZKSYNC_CONNECT_TIMEOUT="200ms")
+            env.update(ZKSYNC_SERVERS=NOBODY, ZKSYNC_CONNECT_TIMEOUT="200ms")
             for shell in SHELLS:
                 self.assertEqual(self.run_script(self.locked(shell), env)[:2], (69, ""), shell)
         self.release(run)
@@ -504,7 +503,7 @@ class PartOfAScript(Markers):
 
     def test_with_servers_that_cannot_be_asked(self):
         for env in (self.settings(), self.environment_of("/deploy/prod")):
-            env.update(ZKSYNC_SERVERS=SILENT, ZKSYNC_CONNECT_TIMEOUT="200ms")
+            env.update(ZKSYNC_SERVERS=NOBODY, ZKSYNC_CONNECT_TIMEOUT="200ms")
             for shell in ALL_SHELLS:
                 run = self.part(shell, env)
                 self.assertEqual((run.wait(), run.out), (69, ""), shell)
