@@ -95,8 +95,8 @@ ZKS_EXPORT const char *zks_config_file(const zks_config *config, size_t n, bool 
 
 /* zks_config_apply: sets those options that are not given: servers, root, and auth where they are NULL,
  * session_timeout_ms where it is 0 and connect_timeout_ms where it is ZKS_DEFAULT.  Credentials that are not
- * used (zks_config_is_used()) are left out, and so are all where `servers` is given.  The strings are the config's, which must live until
- * zks_client_open() has returned.  Since 0.1. */
+ * used (zks_config_is_used()) are left out; if `servers` is given, all are.  The strings belong to the config,
+ * which must live until zks_client_open() has returned.  Since 0.1. */
 ZKS_EXPORT void zks_config_apply(const zks_config *config, zks_client_options *options);
 
 /* zks_parse_duration: "10" (seconds), "1.5", "250ms", "2m", "1h" or "1d" in ms, "forever" as ZKS_FOREVER.

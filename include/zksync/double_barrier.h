@@ -9,8 +9,8 @@ extern "C" {
 #endif
 
 /* A double barrier: n participants start a computation together and end it together.  Entering is
- * all or none: all n of a round enter, or none does.  One that is killed while it waits counts until
- * its session has ended, so a round can begin with it.  The barrier can be used again at once. */
+ * all or none: all n of a round enter, or none does.  A participant that is killed while it waits
+ * counts until its session expires, so a round can include it.  The barrier can be used again at once. */
 typedef struct zks_double_barrier zks_double_barrier;
 
 /* The most participants, and the longest id in bytes. */
