@@ -25,6 +25,8 @@ SOAK_SECONDS ?= 3600
 SOAK_REQUESTS ?= 1000000
 
 werror := -DZKSYNC_WERROR=$(if $(CI),ON,OFF)
+# The first of seeds that no run has played, printed; or the one that is given.
+first_seed = $${ZKSYNC_SIM_FIRST:-$$(tools/first-seed $(1))}
 build = cmake --preset $(1) $(werror) >/dev/null && cmake --build --preset $(1) -j $(JOBS)
 
 .PHONY: all demo check check-fast mutants compat sim ensemble bench lint format install uninstall soak soak-sim soak-server clean
@@ -39,10 +41,12 @@ demo:
 
 check:
 	@tools/setup check
-	@tools/run-tests --build '$(call build,%)' $(CHECK_ALSO) $(CHECK_RUNS)
+	@set -e; first=$(call first_seed,check); ZKSYNC_SIM_FIRST=$$first \
+	    tools/run-tests --build '$(call build,%)' $(CHECK_ALSO) $(CHECK_RUNS)
 
 check-fast:
-	@ZKSYNC_TEST_SLOW=1 ZKSYNC_SIM_HISTORIES=5000 ZKSYNC_TREE_OPS=5000 ZKSYNC_CRASHES=3 \
+	@set -e; first=$(call first_seed,check-fast); ZKSYNC_SIM_FIRST=$$first \
+	    ZKSYNC_TEST_SLOW=1 ZKSYNC_SIM_HISTORIES=5000 ZKSYNC_TREE_OPS=5000 ZKSYNC_CRASHES=3 \
 	    tools/run-tests --waiting $(FAST_WAITING) --build '$(call build,%)' $(FAST_RUNS)
 
 # Every known fault that the tests must notice: see tools/mutants --help.
@@ -104,11 +108,13 @@ soak-sim:
 	@tools/setup check
 	@$(call build,dev)
 	@$(call build,asan)
-	@ZKSYNC_TEST_LIMIT_S=3600 tools/run-tests 'build/asan:sim:sim_(seeds|sweep)'
-	@ZKSYNC_SIM_FIRST=$$(date +%s000000) ZKSYNC_SIM_SECONDS=$(SOAK_SECONDS) ZKSYNC_TEST_LIMIT_S=36000 \
+	@set -e; first=$(call first_seed,soak-asan); ZKSYNC_SIM_FIRST=$$first \
+	    ZKSYNC_TEST_LIMIT_S=3600 tools/run-tests 'build/asan:sim:sim_(seeds|sweep)'
+	@set -e; first=$(call first_seed,soak); ZKSYNC_SIM_FIRST=$$first \
+	    ZKSYNC_SIM_SECONDS=$(SOAK_SECONDS) ZKSYNC_SIM_STORMS=4 ZKSYNC_TEST_LIMIT_S=36000 \
 	    tools/run-tests build/dev:sim:sim_seeds
-	@ZKSYNC_SIM_SWEEP=1 ZKSYNC_SIM_DEEPER=2 ZKSYNC_TEST_LIMIT_S=36000 \
-	    tools/run-tests "build/dev:sim:sim_(sweep|coverage|explore)"
+	@ZKSYNC_SIM_SWEEP=1 ZKSYNC_SIM_DEEPER=3 ZKSYNC_TEST_LIMIT_S=36000 \
+	    tools/run-tests "build/dev:sim:sim_(sweep|finals|coverage|explore)"
 	@ZKSYNC_TREE_SEED=$$(date +%s) ZKSYNC_TREE_OPS=$(SOAK_REQUESTS) ZKSYNC_TEST_LIMIT_S=36000 \
 	    tools/run-tests build/dev:integration:tree_server
 	@tools/coverage

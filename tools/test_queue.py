@@ -102,6 +102,10 @@ class Ensemble:
                 self.values[found[1]] = found[2]
         self.trouble = "its ensemble of servers did not start; see the message above"
 
+    def restore(self):
+        """Brings back the servers that a program which did not come to its end may have left dead."""
+        subprocess.run([TOOL, "restore"], env={**os.environ, **self.values}, check=False)
+
     def end(self):
         """Stops the servers; gives the CPU seconds that they have used."""
         # By os, since subprocess would reap it without its usage.
@@ -135,7 +139,12 @@ class Ensembles:
         ensemble = self.unused.pop()
         try:
             values = ensemble.environment()
-            return broken(ensemble) if values is None else run(values)
+            if values is None:
+                return broken(ensemble)
+            outcome = run(values)
+            if outcome.status != 0 or outcome.trouble is not None:
+                ensemble.restore()
+            return outcome
         finally:
             self.unused.append(ensemble)
 

@@ -11,12 +11,13 @@ SANITIZER = re.compile(
     r"|: runtime error: |==\d+== (Invalid|Conditional jump|Use of uninit)"
 )
 LONGEST = 10
+EXCERPT = 30
 
 
 class Totals:
     def __init__(self):
         self.passed = self.skipped = 0
-        self.failures = []  # A line for each.
+        self.failures = []  # A line for each; the last one of a program has the end of its output below.
 
     @property
     def failed(self):
@@ -26,6 +27,11 @@ class Totals:
         """Counts a failure; gives the line that tells of it."""
         self.failures.append(f"FAIL  {text}")
         return self.failures[-1]
+
+    def explain(self, text):
+        """Shows at the end of the run what a program that failed has printed last, but not what it passed."""
+        told = [line for line in text.splitlines() if not line.startswith("ok ")]
+        self.failures[-1] += "".join(f"\n  | {line}" for line in told[-EXCERPT:])
 
     def add(self, other):
         self.passed += other.passed
@@ -62,7 +68,11 @@ class Report:
         trouble = outcome.trouble or self.trouble(outcome, planned)
         if trouble:
             self.lines.append(self.totals.fail(f"{title}: {trouble}"))
-        self.lines += [f"  | {line}" for line in outcome.text.splitlines()] if self.totals.failed else told
+        if self.totals.failed:
+            self.lines += [f"  | {line}" for line in outcome.text.splitlines()]
+            self.totals.explain(outcome.text)
+        else:
+            self.lines += told
 
     def trouble(self, outcome, planned):
         done = self.totals.sum()
@@ -100,6 +110,7 @@ class Plain:
             why = outcome.trouble or f"ended with status {outcome.status}"
             self.lines = [self.totals.fail(f"{title}: {why}")]
             self.lines += [f"  | {line}" for line in outcome.text.splitlines()]
+            self.totals.explain(outcome.text)
         else:
             self.totals.passed = 1
             self.lines = [f"ok    {title}"]

@@ -28,10 +28,14 @@ ZKS_EXPORT void zks_barrier_free(zks_barrier *barrier);
  * carry out a request of which nothing was heard when this call has long returned.
  *  0              this call has set it.
  *  ZKS_EEXIST     it stood already.
+ *  ZKS_ENOTEMPTY, ZKS_ELAYOUT: the znode at the path is not a barrier, and is left as it is.  It has children,
+ *                 or else has had some and has no data, or is ephemeral.
  *  ZKS_ETIMEDOUT, ZKS_ECANCELED, ZKS_ECLOSED, ZKS_ESESSION, ZKS_EDISCONNECTED (both 0 ms): it may or
  *                 may not have been set by this call.
  *  ZKS_EDEADLK    the handle is in use, or this is a callback.
- *  ZKS_EACCES, ZKS_EEPHEMERAL, ZKS_ENOCHROOT, ZKS_ESERVER, ZKS_EAUTH, ZKS_EFORKED, ZKS_EINVAL
+ *  ZKS_EACCES, ZKS_ESERVER, ZKS_EAUTH: the servers refuse it, however long is waited.  It has not been set, unless
+ *                 an answer got lost and the servers then refuse to tell: it may have been set by this call.
+ *  ZKS_EEPHEMERAL, ZKS_ENOCHROOT, ZKS_EFORKED, ZKS_EINVAL
  * `timeout_ms`: 0 tries once, ZKS_FOREVER goes on until it is known.  Since 0.1. */
 ZKS_EXPORT int zks_barrier_set(zks_barrier *barrier, int64_t timeout_ms);
 
@@ -40,15 +44,20 @@ ZKS_EXPORT int zks_barrier_set(zks_barrier *barrier, int64_t timeout_ms);
  * still can carry out a request of which nothing was heard much later: it then lifts a later setting.
  *  0              it stood, and is gone.
  *  ZKS_ENOENT     it did not stand.
- *  ZKS_ENOTEMPTY  the znode has children: it is not a barrier, and is left as it is.
+ *  ZKS_ENOTEMPTY, ZKS_ELAYOUT: as for zks_barrier_set.
  *  The others as for zks_barrier_set.  Since 0.1. */
 ZKS_EXPORT int zks_barrier_unset(zks_barrier *barrier, int64_t timeout_ms);
 
 /* zks_barrier_wait: returns once the barrier is not set, at once where it is not.  A new setting
- * that comes right behind an unsetting does not hold back who waited before.
+ * that comes right behind an unsetting does not hold back who waited before.  0 means that there was a
+ * moment during the call at which the barrier was not set.  Each call costs the servers a write, also
+ * with 0 ms; to look again and again, use an observer (observer.h).
  *  0
  *  ZKS_EBUSY      (0 ms) it is set.
+ *  ZKS_ENOTEMPTY, ZKS_ELAYOUT: as for zks_barrier_set, where the call found that at its first look.  What it has
+ *                 found to be a barrier counts as set until it is deleted.
  *  ZKS_ETIMEDOUT, ZKS_ECANCELED, ZKS_ECLOSED, ZKS_EDISCONNECTED (0 ms), ZKS_ESESSION (0 ms),
+ *  ZKS_ELIMIT     the client has as many watches as it may: see max_session_bytes.
  *  ZKS_EDEADLK, ZKS_EACCES, ZKS_ENOCHROOT, ZKS_ESERVER, ZKS_EAUTH, ZKS_EFORKED, ZKS_EINVAL
  * Since 0.1. */
 ZKS_EXPORT int zks_barrier_wait(zks_barrier *barrier, int64_t timeout_ms);

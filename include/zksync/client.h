@@ -12,15 +12,29 @@ extern "C" {
 #endif
 
 /* A client is one session with a ZooKeeper ensemble, renewed by itself when it expires, and one
- * thread that does the library's work.  All its functions may be called from any thread, but a
- * client must not be used while or after it is closed, nor in a child process after fork(). */
+ * thread that does the library's work, beside two of libzookeeper's and one while a session is closed.
+ * A session that no server has answered for three session timeouts (one, where servers close each
+ * connection before any answer) is given up and renewed like an expired one: servers that have lost their
+ * data never say that it has expired.
+ * All its functions may be called from any thread, but a client must not be used while or after it is
+ * closed, nor in a child process after fork().
+ *
+ * The servers must be of ZooKeeper 3.5 or later; on older ones locks and double barriers fail with
+ * ZKS_EVERSION, and zks_last_error() says which server has which version.
+ *
+ * All these threads block all signals but those of a fault (SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP,
+ * SIGSYS, SIGABRT) that the thread which opens the client does not block, so signals are delivered to the
+ * application's threads only.  Callbacks run with this
+ * mask unless dispatch is manual: a process that one of them starts inherits it. */
 typedef struct zks_client zks_client;
 
 enum zks_client_state {
     ZKS_CLIENT_CONNECTING = 0, /* No server has answered yet. */
     ZKS_CLIENT_CONNECTED,      /* For the first time. */
     ZKS_CLIENT_SUSPENDED,      /* Cut off.  What is held stays held until its safe_until. */
-    ZKS_CLIENT_LOST,           /* The session ended, or has to be taken for ended. */
+    ZKS_CLIENT_LOST,           /* The session ended, or has to be taken for ended: no server has
+                                * answered for its timeout.  The servers may have ended it before.
+                                * Not reported for one that ended before ZKS_CLIENT_CONNECTED was. */
     ZKS_CLIENT_RECONNECTED,    /* Connected again, in the same session or in a new one. */
     ZKS_CLIENT_AUTH_FAILED,    /* The credentials were refused.  This is final: close it. */
     ZKS_CLIENT_CLOSED
@@ -32,8 +46,32 @@ ZKS_EXPORT const char *zks_client_state_name(enum zks_client_state state);
 /* The listener is told every change of state, in order, where completions run (see zks_op_cb). */
 typedef void (*zks_client_listener)(zks_client *client, enum zks_client_state state, void *arg);
 
-/* The defaults of zks_client_options. */
-enum { ZKS_SESSION_TIMEOUT_MS = 20000, ZKS_CONNECT_TIMEOUT_MS = 15000 };
+/* The defaults of zks_client_options, and the session timeouts that can be asked for.  A connection has to be
+ * made within a third of what is asked for: less than a second is not enough on every network. */
+enum {
+    ZKS_SESSION_TIMEOUT_MS = 20000,
+    ZKS_SESSION_TIMEOUT_MIN_MS = 1000,
+    ZKS_SESSION_TIMEOUT_MAX_MS = 24 * 3600 * 1000,
+    ZKS_CONNECT_TIMEOUT_MS = 15000
+};
+
+/* The longest texts of zks_client_options, in bytes, so that no request comes near the size at which servers
+ * close the connection (jute.maxbuffer, 1 MiB by default): the identity, the reason, and together the schemes
+ * and ids of the access control list, or the credentials and their scheme.  Every process that waits reads the
+ * first two. */
+enum {
+    ZKS_IDENTITY_MAX = 255,
+    ZKS_REASON_MAX = 1023,
+    ZKS_ACL_BYTES_MAX = 65536,
+    ZKS_AUTH_BYTES_MAX = 65536
+};
+
+/* The default of max_session_bytes, and what it can be. */
+enum {
+    ZKS_SESSION_BYTES = 512 * 1024,
+    ZKS_SESSION_BYTES_MIN = 4096,
+    ZKS_SESSION_BYTES_MAX = 1000000
+};
 
 enum zks_log_level { ZKS_LOG_ERROR = 1, ZKS_LOG_WARN, ZKS_LOG_INFO, ZKS_LOG_DEBUG };
 
@@ -66,8 +104,13 @@ typedef struct zks_client_options {
      * given here.  Where no setting names servers, opening fails. */
     const char *servers;
 
-    /* The session timeout to ask for; the servers bound it.  0: that of the settings where servers is
-     * NULL, else 20,000. */
+    /* The session timeout to ask for, from ZKS_SESSION_TIMEOUT_MIN_MS to ZKS_SESSION_TIMEOUT_MAX_MS; the
+     * servers bound it.  0: that of the settings where servers is NULL, else 20,000.  All servers of an
+     * ensemble must grant the same: where their tickTime or their session bounds differ so that one grants
+     * less, it can shorten a session without the client knowing, and two clients can hold one lock.  Of a server
+     * that it has not met yet the client cannot know what it grants.  Once it has met two different grants the
+     * log warns, and the shorter one counts: for the rest of the session, and for later ones while they
+     * are cut off. */
     uint32_t session_timeout_ms;
 
     /* How long zks_client_open() waits for the first connection; ZKS_FOREVER, or 0 to return at
@@ -77,18 +120,19 @@ typedef struct zks_client_options {
 
     /* Credentials, for example "digest" and "user:password"; NULL for none.  Those of the scheme
      * "zksync" are the secret of a zksync-server, and say nothing of who the client is; that of the
-     * local server is presented by itself, ahead of these.  Copied. */
+     * local server is presented by itself, ahead of these.  At most ZKS_AUTH_BYTES_MAX bytes.  Copied. */
     const char *auth_scheme;
     const char *auth;
 
     /* The access control list of every znode that the client creates.  NULL: everybody may do
-     * everything, or where credentials are given, but for a secret, only who has the same ones.
-     * Copied. */
+     * everything, or where credentials are given, but for a secret, only who has the same ones.  At most
+     * 1000 entries with ZKS_ACL_BYTES_MAX bytes.  Copied. */
     const struct zks_acl *acl;
     size_t n_acl;
 
     /* What the client's znodes say of it: who it is, and why; NULL for the program's name and for
-     * nothing.  Host, process, user and time are added.  Copied. */
+     * nothing.  At most ZKS_IDENTITY_MAX and ZKS_REASON_MAX bytes.  Host, process, user and time are
+     * added.  Copied. */
     const char *identity;
     const char *reason;
 
@@ -113,12 +157,37 @@ typedef struct zks_client_options {
      * observer.  It is created like the parents of any path.  "" for none.  NULL: that of the settings
      * where servers is NULL, else none.  Copied. */
     const char *root;
+
+    /* How many bytes of paths the servers may have to keep for the client's session: of the znodes by which it
+     * holds locks, waits for them or takes part in double barriers; and, counted by themselves, of its watches.
+     * What would exceed it is refused with ZKS_ELIMIT: use a further client then.  0: 512 KiB, with which
+     * a client can hold about 5,900 locks at paths of 32 bytes, or 550 at paths of 888.  A create
+     * whose reply was lost counts as one more znode for 15 session timeouts.
+     *
+     * The servers end a session in one transaction, and ones with some 2 MiB of paths have brought down whole
+     * ensembles for good (ZOOKEEPER-4306); they cut off clients that reconnect with more than 1 MiB of watches.
+     * Both limits follow the servers' jute.maxbuffer: where that is below its default of 1 MiB, set this to at most
+     * half of it.  Watches of locks and double barriers can take half as much again, but none is
+     * needed for a lock that is held: without one a removal by somebody else is noticed within about a session
+     * timeout. */
+    uint32_t max_session_bytes;
+
+    /* How often a client that holds a lock, or is next to get one, asks the leader whether its session lives,
+     * each third time by a write; from a hundredth to a tenth of the session timeout.  0: a twentieth, with which a
+     * holder that is cut off has about half of the session timeout left until it has to take what it holds for
+     * lost.  With a tenth there are half as many requests, and about a third of the timeout is left. */
+    uint32_t lease_renewal_ms;
+
+    /* For how long this goes on, without writes, after the last lock was released: meanwhile a free lock is granted
+     * by the answer to its one write.  After that the client asks nothing of the leader, and the next lock takes
+     * a fiftieth of the session timeout and three requests longer.  0: three session timeouts; UINT32_MAX: for ever. */
+    uint32_t lease_linger_ms;
 } zks_client_options;
 
 #define ZKS_CLIENT_OPTIONS_INIT                                                                    \
     {                                                                                              \
         sizeof(zks_client_options), NULL, 0, ZKS_DEFAULT, NULL, NULL, NULL, 0, NULL, NULL, NULL,   \
-            NULL, NULL, NULL, ZKS_LOG_WARN, false, 0, NULL                                         \
+            NULL, NULL, NULL, ZKS_LOG_WARN, false, 0, NULL, 0, 0, 0                                \
     }
 
 /* zks_client_open: starts a client.  `options` may be NULL for the defaults; nothing of it is
@@ -132,8 +201,11 @@ typedef struct zks_client_options {
  *                    does not answer.
  *  ZKS_EAUTH         the servers refused the credentials.
  *  ZKS_EACCES        the folder or the secret of the local server is another user's or open to others.
- *  ZKS_ENOCHROOT     the root in `servers` does not exist.
- *  ZKS_ENOMEM, ZKS_ESYSTEM
+ *  ZKS_ENOCHROOT     the root in `servers` does not exist.  Calls on an open client return it, too, while the
+ *                    root does not exist.
+ *  ZKS_ESYSTEM       no thread or descriptor can be had.  Up to five threads are needed at a time, also where
+ *                    a session is begun anew: that is then logged and tried again twice a second.
+ *  ZKS_ENOMEM
  * To start a local server takes mostly some hundredths of a second, and 30 seconds at most; it is waited
  * for also where connect_timeout_ms is 0.
  * Since 0.1. */
@@ -155,20 +227,21 @@ ZKS_EXPORT enum zks_client_state zks_client_get_state(zks_client *client);
 /* zks_client_session_id: the present session's number, 0 where there is none.  Since 0.1. */
 ZKS_EXPORT int64_t zks_client_session_id(zks_client *client);
 
-/* zks_client_session_timeout_ms: what the servers granted; 0 before the first connection.
- * Since 0.1. */
+/* zks_client_session_timeout_ms: what the servers granted, the shortest where one has granted less than
+ * another; 0 before the first connection.  Since 0.1. */
 ZKS_EXPORT uint32_t zks_client_session_timeout_ms(zks_client *client);
 
 /* zks_client_safe_until: until when the session is sure to live, on the clock of zks_clock_ms(); 0
- * where nothing is known.  It moves on while the client is connected and a lock is held by it; at other
- * times nothing is written to prove it, and it can lie in the past.  Since 0.1. */
+ * where nothing is known.  It moves on while the client is connected and a lock is held by it, or is about to be; at
+ * other times nothing is written to prove it, and it can lie in the past.  Where a server grants less than before
+ * it goes back.  Since 0.1. */
 ZKS_EXPORT uint64_t zks_client_safe_until(zks_client *client);
 
 /* What zks_client_ping() has found out. */
 struct zks_ping {
     char server[72]; /* The address of the one that answered, "127.0.0.1:2181" or "[::1]:2181". */
     int64_t session;
-    uint32_t session_timeout_ms; /* As the servers granted it. */
+    uint32_t session_timeout_ms; /* As zks_client_session_timeout_ms() tells it. */
     uint64_t read_us;            /* How long that one took to answer a read. */
     uint64_t write_us;           /* How long a quorum took for a write, which changes nothing. */
 };
@@ -199,8 +272,9 @@ ZKS_EXPORT int zks_client_probe(zks_client *client, int64_t timeout_ms, char *bu
  * slept (CLOCK_BOOTTIME).  Since 0.1. */
 ZKS_EXPORT uint64_t zks_clock_ms(void);
 
-/* zks_client_fd: for manual dispatch: a descriptor that polls readable when zks_client_dispatch()
- * has something to deliver.  It belongs to the client; do not read or close it.
+/* zks_client_fd: for manual dispatch: a descriptor that polls readable while zks_client_dispatch()
+ * has something to deliver, and not while a thread is in it already, or when nothing is left to
+ * deliver.  It belongs to the client; do not read or close it.
  *  ZKS_EINVAL   the client delivers by itself.
  * Since 0.1. */
 ZKS_EXPORT int zks_client_fd(zks_client *client);

@@ -43,7 +43,10 @@ extern "C" {
     X(ZKS_EFORKED, -22, "The client was opened by the parent process; open one in the child.")     \
     X(ZKS_ESERVER, -23, "The server refused the operation for a reason of its own.")               \
     X(ZKS_ESYSTEM, -24, "The operating system refused a thread, a descriptor or the like.")        \
-    X(ZKS_ECONFIG, -25, "No servers are named, or a setting is not valid.")
+    X(ZKS_ECONFIG, -25, "No servers are named, or a setting is not valid.")                        \
+    X(ZKS_EVERSION, -26, "The servers are older than ZooKeeper 3.5.")                              \
+    X(ZKS_ELIMIT, -27,                                                                             \
+      "The client's session may have no more znodes or watches: use a further client.")
 
 enum zks_error {
 #define ZKS_ERROR_ENUM(name, number, text) name = number,
@@ -72,7 +75,9 @@ ZKS_EXPORT const char *zks_last_error(void);
  * caller.  Since 0.1. */
 ZKS_EXPORT bool zks_err_is_retryable(int error);
 
-/* zks_err_is_ambiguous: whether the call may have taken effect although it reports this error.
+/* zks_err_is_ambiguous: whether the call may have taken effect although it reports this error.  Refusals
+ * (ZKS_EACCES, ZKS_ESERVER, ZKS_EAUTH) are among these: an answer can get lost, and the servers then refuse to tell
+ * what became of the request.
  * Since 0.1. */
 ZKS_EXPORT bool zks_err_is_ambiguous(int error);
 

@@ -11,8 +11,9 @@ extern "C" {
 /* What there is at a path, for those who look on: tools, monitoring, a program that shows its place in
  * the queue.  Looking takes no part in anything.
  *
- * A znode that has no children is a barrier that is set where it has data or never had a child: servers do
- * not tell the containers apart in which locks have been. */
+ * A persistent znode that has no children is a barrier that is set where it has data or never had a child:
+ * servers do not tell the containers apart in which locks have been.  zks_barrier_wait, _set and _unset go by
+ * the same rule.  A lock can be taken on a set barrier, and is what is seen there as long as somebody wants it. */
 
 enum zks_view_kind {
     ZKS_VIEW_ABSENT = 0,         /* There is no such znode. */
@@ -68,7 +69,8 @@ ZKS_EXPORT int zks_observer_new(zks_client *client, const char *path, bool brief
                                 zks_observer **observer);
 
 /* zks_observer_free: NULL is fine.  An operation under way completes with ZKS_ECLOSED; as to callbacks
- * see zks_rwlock_free.  Since 0.1. */
+ * see zks_rwlock_free.  The watches that an observer keeps on the servers between two calls are
+ * removed in the background.  Since 0.1. */
 ZKS_EXPORT void zks_observer_free(zks_observer *observer);
 
 /* zks_observer_next: the first time it looks at once; later it waits until something may have changed
@@ -77,6 +79,7 @@ ZKS_EXPORT void zks_observer_free(zks_observer *observer);
  * them comes behind a sync.
  *  0              *view is the caller's, to be freed with zks_view_free().
  *  ZKS_EBUSY      (0 ms) nothing has changed.
+ *  ZKS_ELIMIT     the client has as many watches as it may: see max_session_bytes.
  *  ZKS_ETIMEDOUT, ZKS_ECANCELED, ZKS_EDISCONNECTED (0 ms), ZKS_EACCES, ZKS_ENOCHROOT, ZKS_ENOMEM,
  *  ZKS_ESERVER, ZKS_EAUTH, ZKS_EDEADLK, ZKS_ECLOSED, ZKS_EFORKED, ZKS_EINVAL
  * Since 0.1. */

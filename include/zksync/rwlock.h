@@ -12,9 +12,10 @@ extern "C" {
  * served.  A handle stands for one holder: whoever wants to hold twice makes two.
  *
  * What is held can be lost: when this process is cut off from the servers for too long, they give
- * the lock to the next one.  The handle then says so at the latest at zks_rwlock_safe_until(),
- * which comes before the next one can get it.  A holder that writes somewhere should send
- * zks_rwlock_token() along, so that the place written to can refuse an older one. */
+ * the lock to the next one.  The handle then says so at the latest at zks_rwlock_safe_until(), which
+ * comes before the next one can get it, under the assumptions in zksync(7), "The lease".  A
+ * holder that writes somewhere should send zks_rwlock_token() along, so that the place written to
+ * can refuse an older one. */
 typedef struct zks_rwlock zks_rwlock;
 
 enum zks_rwlock_mode { ZKS_RWLOCK_READ = 1, ZKS_RWLOCK_WRITE = 2 };
@@ -55,18 +56,23 @@ ZKS_EXPORT int zks_rwlock_new(zks_client *client, const char *path,
 ZKS_EXPORT void zks_rwlock_free(zks_rwlock *lock);
 
 /* zks_rwlock_rdlock, zks_rwlock_wrlock: take the lock for reading or writing, waiting for at most
- * `timeout_ms`: 0 tries once and does not wait for others, ZKS_FOREVER waits without limit.  A lock
- * that is free may still take up to half of the session timeout right after a connection was lost
- * and made again: until it is known how long the session is sure to live.
+ * `timeout_ms`: 0 tries once and does not wait for others, ZKS_FOREVER waits without limit.  The first lock
+ * after a long time in which none was held takes a fiftieth of the session timeout and three requests longer than
+ * others, until it is known how long the session is sure to live: see lease_linger_ms.  A shorter wait than that
+ * ends with ZKS_ETIMEDOUT though the lock is free; 0 does not, and it is known soon after.  If slow
+ * requests prevent the client from proving its session alive for two session timeouts of an unbroken connection, the
+ * handle queues again at the end, so that others can acquire the lock.
  *  0                  it is held.
  *  ZKS_EBUSY          (0 ms) others hold it or are before us.          Not held.
- *  ZKS_ETIMEDOUT      not held.
+ *  ZKS_ETIMEDOUT      not held; with 0 ms: the servers were too slow, for a session timeout.
  *  ZKS_EDISCONNECTED  (0 ms) no server can be reached.                 Not held.
  *  ZKS_ESESSION       the session expired, and this is to be an error, or with 0 ms. Not held.
  *  ZKS_EDEADLK        this handle holds or waits already (as before), or this is a callback.
  *  ZKS_ELOST          what this handle held was lost and has not been unlocked since.
- *  ZKS_EACCES, ZKS_EEPHEMERAL, ZKS_ENOCHROOT, ZKS_ELAYOUT, ZKS_ESERVER: the servers refuse it; a
- *                     later call fares no better unless something is mended.  Not held.
+ *  ZKS_ELIMIT         the client has as many znodes or watches as it may: see max_session_bytes.
+ *                     Not held.
+ *  ZKS_EACCES, ZKS_EEPHEMERAL, ZKS_ENOCHROOT, ZKS_ELAYOUT, ZKS_EVERSION, ZKS_ESERVER: the servers
+ *                     refuse it; a later call fares no better unless something is mended.  Not held.
  *  ZKS_EAUTH, ZKS_ECLOSED, ZKS_EFORKED, ZKS_EINVAL (a negative time)   Not held.
  * After any failure our znode is gone, or is being removed in the background until it is or the
  * session ends.  Since 0.1. */
@@ -121,7 +127,8 @@ ZKS_EXPORT int zks_rwlock_held(zks_rwlock *lock);
 ZKS_EXPORT uint64_t zks_rwlock_token(zks_rwlock *lock);
 
 /* zks_rwlock_safe_until: until when the lock is sure to be held, on the clock of zks_clock_ms(); 0
- * where it is not held.  It moves on while the client is connected.  Since 0.1. */
+ * where it is not held.  It moves on while the client is connected; it goes back if a server grants
+ * a shorter session timeout, so do not cache it.  Since 0.1. */
 ZKS_EXPORT uint64_t zks_rwlock_safe_until(zks_rwlock *lock);
 
 /* zks_rwlock_node: the path of our znode while held, for a `check` in one's own multi.  It is

@@ -38,6 +38,11 @@ static bool clean(const struct zks__machine *m)
     return ((const struct zks_barrier *)m)->core.state == ZKS__BARRIER_IDLE;
 }
 
+static bool watches(const struct zks__machine *m, const char *name)
+{
+    return zks__barrier_watches(&((const struct zks_barrier *)m)->core, name);
+}
+
 static void publish(struct zks__machine *m)
 {
     (void)m;
@@ -50,8 +55,8 @@ static void destroy(struct zks__machine *m)
     free(b);
 }
 
-static const struct zks__machine_type type = {step,    deadline, clean,  NULL,
-                                              publish, publish,  destroy};
+static const struct zks__machine_type type = {step,    deadline, clean,   NULL, watches,
+                                              publish, publish,  destroy, NULL, true};
 
 static int init(struct zks_barrier *b, zks_client *client, const char *path)
 {

@@ -80,7 +80,7 @@ static int parse_servers(zks_client *c)
         return rc == ZKS_EINVAL ? failed(c, rc) : rc;
     }
     c->servers = c->list->connect;
-    c->has_chroot = c->list->root[0] != '\0';
+    c->root_len = strlen(c->list->root);
     return 0;
 }
 
@@ -91,6 +91,11 @@ static int copy(const char **to, const char *from)
         return *to != NULL ? 0 : ZKS_ENOMEM;
     }
     return 0;
+}
+
+static int check_length(zks_client *c, const char *name, size_t len, size_t most)
+{
+    return len <= most ? 0 : fail(c, ZKS_EINVAL, "%s: %zu bytes, more than %zu", name, len, most);
 }
 
 static int copy_acl(zks_client *c, const struct zks_acl *acl, size_t n)
@@ -107,18 +112,20 @@ static int copy_acl(zks_client *c, const struct zks_acl *acl, size_t n)
         return ZKS_ENOMEM;
     }
     c->options.n_acl = n;
+    size_t bytes = 0;
     for (size_t i = 0; i < n; i++) {
         if (acl[i].scheme == NULL || acl[i].id == NULL || acl[i].perms <= 0 ||
             acl[i].perms > ZKS_PERM_ALL) {
             return fail(c, ZKS_EINVAL,
                         "acl[%zu]: without a scheme, an id or permissions of ZKS_PERM_ALL", i);
         }
+        bytes += strlen(acl[i].scheme) + strlen(acl[i].id);
         c->acl[i].perms = acl[i].perms;
         if (copy(&c->acl[i].scheme, acl[i].scheme) != 0 || copy(&c->acl[i].id, acl[i].id) != 0) {
             return ZKS_ENOMEM;
         }
     }
-    return 0;
+    return check_length(c, "acl", bytes, ZKS_ACL_BYTES_MAX);
 }
 
 static void log_local(enum zks_log_level level, const char *line, void *arg)
@@ -183,11 +190,27 @@ static int copy_options(zks_client *c, const zks_client_options *o)
     return rc;
 }
 
+static size_t length(const char *text)
+{
+    return text != NULL ? strlen(text) : 0;
+}
+
+/* Nothing may make a request so large that the servers close the connection: see driver/request_size.h. */
+static int check_lengths(zks_client *c, const zks_client_options *o)
+{
+    int rc = check_length(c, "identity", length(o->identity), ZKS_IDENTITY_MAX);
+    rc = rc == 0 ? check_length(c, "reason", length(o->reason), ZKS_REASON_MAX) : rc;
+    return rc == 0 ? check_length(c, "auth", length(o->auth_scheme) + length(o->auth),
+                                  ZKS_AUTH_BYTES_MAX)
+                   : rc;
+}
+
 static int check_options(zks_client *c, const zks_client_options *o)
 {
-    if (o->session_timeout_ms > INT32_MAX) {
-        return fail(c, ZKS_EINVAL, "session_timeout_ms: %" PRIu32 " is more than %" PRId32,
-                    o->session_timeout_ms, INT32_MAX);
+    if (o->session_timeout_ms != 0 && (o->session_timeout_ms < ZKS_SESSION_TIMEOUT_MIN_MS ||
+                                       o->session_timeout_ms > ZKS_SESSION_TIMEOUT_MAX_MS)) {
+        return fail(c, ZKS_EINVAL, "session_timeout_ms: %" PRIu32 ": not between %d and %d",
+                    o->session_timeout_ms, ZKS_SESSION_TIMEOUT_MIN_MS, ZKS_SESSION_TIMEOUT_MAX_MS);
     }
     if (o->pid < 0) {
         return fail(c, ZKS_EINVAL, "pid: negative: %" PRId64, o->pid);
@@ -195,10 +218,28 @@ static int check_options(zks_client *c, const zks_client_options *o)
     if (o->connect_timeout_ms < ZKS_DEFAULT) {
         return fail(c, ZKS_EINVAL, "connect_timeout_ms: negative: %" PRId64, o->connect_timeout_ms);
     }
+    if (o->max_session_bytes != 0 && (o->max_session_bytes < ZKS_SESSION_BYTES_MIN ||
+                                      o->max_session_bytes > ZKS_SESSION_BYTES_MAX)) {
+        return fail(c, ZKS_EINVAL, "max_session_bytes: %" PRIu32 ", not from %d to %d",
+                    o->max_session_bytes, ZKS_SESSION_BYTES_MIN, ZKS_SESSION_BYTES_MAX);
+    }
     if ((o->auth_scheme == NULL) != (o->auth == NULL)) {
         return fail(c, ZKS_EINVAL, "%s: NULL, but %s is given",
                     o->auth == NULL ? "auth" : "auth_scheme",
                     o->auth == NULL ? "auth_scheme" : "auth");
+    }
+    return check_lengths(c, o);
+}
+
+static int check_renewal(zks_client *c, const zks_client_options *o)
+{
+    uint32_t least = o->session_timeout_ms / 100;
+    uint32_t most = o->session_timeout_ms / 10;
+    if (o->lease_renewal_ms != 0 && (o->lease_renewal_ms < least || o->lease_renewal_ms > most)) {
+        return fail(c, ZKS_EINVAL,
+                    "lease_renewal_ms: %" PRIu32 ", not from %" PRIu32 " to %" PRIu32
+                    " (a hundredth to a tenth of the session timeout)",
+                    o->lease_renewal_ms, least, most);
     }
     return 0;
 }
@@ -228,6 +269,9 @@ static int take_settings(zks_client *c, const zks_client_options *given)
         o.connect_timeout_ms != ZKS_DEFAULT ? o.connect_timeout_ms : ZKS_CONNECT_TIMEOUT_MS;
     c->options.session_timeout_ms = o.session_timeout_ms;
     c->options.connect_timeout_ms = o.connect_timeout_ms;
+    c->options.max_session_bytes =
+        o.max_session_bytes != 0 ? o.max_session_bytes : ZKS_SESSION_BYTES;
+    rc = rc == 0 ? check_renewal(c, &o) : rc;
     rc = rc == 0 ? copy_options(c, &o) : rc;
     zks_config_free(config);
     return rc;
@@ -324,12 +368,16 @@ static int await_connection(zks_client *c)
     pthread_mutex_lock(&c->lock);
     bool connecting = c->state == ZKS_CLIENT_CONNECTING;
     int error = c->open_error != 0 ? c->open_error : connecting ? ZKS_EDISCONNECTED : 0;
+    int system = c->open_errno;
     pthread_mutex_unlock(&c->lock);
     switch (error) {
     case ZKS_EDISCONNECTED:
         return failed(c, zks__error_set(error, "%s", why));
     case ZKS_ENOCHROOT:
-        return zks__error_set(error, "%s: the root does not exist on the servers", c->list->root);
+        return zks__no_root(c->list->root);
+    case ZKS_ESYSTEM:
+        return zks__error_set(error, "no session can be begun with %s: %s", c->options.servers,
+                              strerror(system));
     case ZKS_EAUTH:
         return zks__error_set(error, "%s: the servers refuse the credentials", c->options.servers);
     default:
@@ -352,7 +400,8 @@ static int open_client(const zks_client_options *options, zks_client **client)
         rc = name_beat(c);
     }
     if (rc == 0) {
-        rc = zks__client_start(c);
+        int error = zks__client_start(c);
+        rc = error == 0 ? 0 : fail(c, ZKS_ESYSTEM, "no thread can be started: %s", strerror(error));
     }
     if (rc != 0) {
         release(c);
@@ -424,7 +473,7 @@ uint32_t zks_client_session_timeout_ms(zks_client *client)
 
 uint64_t zks_client_safe_until(zks_client *client)
 {
-    return atomic_load(&client->safe_until_ms);
+    return zks__client_safe_until(client);
 }
 
 uint64_t zks_clock_ms(void)
@@ -466,13 +515,11 @@ int zks_client_fd(zks_client *client)
 
 int zks_client_dispatch(zks_client *client)
 {
-    uint64_t count;
     if (client == NULL || client->event_fd < 0) {
         return delivers_itself(client);
     }
     if (client->pid != getpid() || zks__in_callback()) {
         return zks__error(client->pid != getpid() ? ZKS_EFORKED : ZKS_EDEADLK);
     }
-    (void)!read(client->event_fd, &count, sizeof count); /* Before the look, so none is missed. */
     return zks__deliver(client);
 }

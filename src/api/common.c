@@ -10,7 +10,13 @@
 #include <sys/random.h>
 #include <unistd.h>
 
+#include "api/probe.h"
+#include "api/servers.h"
 #include "core/path.h"
+#include "driver/clock.h"
+#include "driver/deliveries.h"
+
+enum { VERSIONS_MS = 1000 }; /* For asking servers that are too old for their versions. */
 
 bool zks__dir_valid(const char *path)
 {
@@ -84,16 +90,50 @@ static int check_call(const struct zks__machine *m, int64_t timeout_ms)
     return 0;
 }
 
+int zks__no_root(const char *root)
+{
+    return zks__error_set(ZKS_ENOCHROOT, "%s: the root does not exist on the servers", root);
+}
+
+/* Names the servers that are too old, and their versions. */
+static int too_old(struct zks_client *c)
+{
+    char why[ZKS__ERROR_MAX];
+    (void)zks__probe(c->list, zks__after(zks__now_ms(), VERSIONS_MS), VERSIONS_MS, NULL, NULL, why);
+    return zks__error_set(ZKS_EVERSION, "%s", why[0] != '\0' ? why : zks_strerror(ZKS_EVERSION));
+}
+
 int zks__run(struct zks__machine *m, int what, int64_t timeout_ms)
 {
     char dir[ZKS__PATH_MAX + 1];
+    char root[ZKS__PATH_MAX + 1];
     zks__error_begin();
     int rc = check_call(m, timeout_ms);
     if (rc != 0) {
         return rc;
     }
-    (void)snprintf(dir, sizeof dir, "%s", m->dir); /* The handle may be freed meanwhile. */
+    /* The handle may be freed meanwhile. */
+    (void)snprintf(dir, sizeof dir, "%s", m->dir);
+    (void)snprintf(root, sizeof root, "%s", m->client != NULL ? m->client->list->root : "");
+    struct zks_client *c = m->client;
+    unsigned most = c != NULL ? c->options.max_session_bytes : 0;
+    bool guest = c != NULL && !zks__in_callback() && zks__client_enter(c) == 0;
     rc = zks__machine_run(m, what, timeout_ms);
+    if (rc == ZKS_EVERSION && guest) {
+        rc = too_old(c);
+    }
+    if (guest) {
+        zks__client_leave(c);
+    }
+    if (rc == ZKS_EVERSION) {
+        return zks__error_end(rc);
+    }
+    if (rc == ZKS_ENOCHROOT) {
+        return zks__no_root(root);
+    }
+    if (rc == ZKS_ELIMIT) {
+        return zks__error_set(rc, "%s: %s (max_session_bytes is %u)", dir, zks_strerror(rc), most);
+    }
     bool named = rc != 0 && strcmp(dir, "/") != 0;
     return named ? zks__error_set(rc, "%s: %s", dir, zks_strerror(rc)) : zks__error_end(rc);
 }
@@ -129,6 +169,22 @@ int zks__fill_random(void *buf, size_t size)
     return 0;
 }
 
+/* The beginning of a text that others have chosen, such as the name that the program was called by. */
+static const char *beginning(const char *text, char buf[ZKS_IDENTITY_MAX + 1])
+{
+    size_t len = strlen(text);
+    if (len <= ZKS_IDENTITY_MAX) {
+        return text;
+    }
+    len = ZKS_IDENTITY_MAX;
+    while (len > 0 && ((unsigned char)text[len] & 0xc0) == 0x80) {
+        len--; /* No character is cut in two. */
+    }
+    memcpy(buf, text, len);
+    buf[len] = '\0';
+    return buf;
+}
+
 static const char *user_name(char *buf, size_t size)
 {
     struct passwd entry;
@@ -151,13 +207,17 @@ char *zks__describe(const zks_client_options *options, const char *id)
     clock_gettime(CLOCK_REALTIME, &now);
     double ms = (double)now.tv_sec * 1000 + (double)(now.tv_nsec / 1000000);
     double pid = options->pid != 0 ? (double)options->pid : (double)getpid();
-    const char *identity =
-        options->identity != NULL ? options->identity : program_invocation_short_name;
+    char user[ZKS_IDENTITY_MAX + 1];
+    char program[ZKS_IDENTITY_MAX + 1];
+    const char *identity = options->identity != NULL
+                               ? options->identity
+                               : beginning(program_invocation_short_name, program);
     if (json != NULL && cJSON_AddNumberToObject(json, "v", 1) != NULL &&
         (id == NULL || cJSON_AddStringToObject(json, "id", id) != NULL) &&
         cJSON_AddStringToObject(json, "host", host) != NULL &&
         cJSON_AddNumberToObject(json, "pid", pid) != NULL &&
-        cJSON_AddStringToObject(json, "user", user_name(buf, sizeof buf)) != NULL &&
+        cJSON_AddStringToObject(json, "user", beginning(user_name(buf, sizeof buf), user)) !=
+            NULL &&
         cJSON_AddStringToObject(json, "identity", identity) != NULL &&
         cJSON_AddNumberToObject(json, "started_ms", ms) != NULL &&
         (options->reason == NULL ||

@@ -12,6 +12,9 @@ bool zks__dir_valid(const char *path);
 /* zks__invalid: ZKS_EINVAL, with "NAME: WHAT IS WRONG" as the sentence. */
 int zks__invalid(const char *name, const char *wrong);
 
+/* zks__no_root: ZKS_ENOCHROOT, with the root that is missing in the sentence. */
+int zks__no_root(const char *root);
+
 /* zks__check_path: 0, or ZKS_EINVAL with what is wrong with the path, which may be NULL, as the sentence. */
 int zks__check_path(const char *path);
 

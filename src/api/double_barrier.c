@@ -9,12 +9,10 @@
 
 #include "api/common.h"
 #include "core/double_barrier.h"
+#include "driver/request_size.h"
 
 _Static_assert((int)ZKS_DOUBLE_BARRIER_N_MAX == (int)ZKS__N_MAX, "public and internal limit");
 _Static_assert((int)ZKS_DOUBLE_BARRIER_ID_MAX == (int)ZKS__ID_MAX, "public and internal limit");
-
-/* The opening of a round is one request, which ZooKeeper limits to jute.maxbuffer, 1 MiB. */
-enum { REQUEST_MAX = 1000 * 1000 };
 
 struct zks_double_barrier {
     struct zks__machine machine;
@@ -37,6 +35,11 @@ static bool clean(const struct zks__machine *m)
     return zks__double_barrier_clean(&((const struct zks_double_barrier *)m)->core);
 }
 
+static bool watches(const struct zks__machine *m, const char *name)
+{
+    return zks__double_barrier_watches(&((const struct zks_double_barrier *)m)->core, name);
+}
+
 static void publish(struct zks__machine *m)
 {
     (void)m;
@@ -49,8 +52,13 @@ static void destroy(struct zks__machine *m)
     free(b);
 }
 
-static const struct zks__machine_type type = {step,    deadline, clean,  NULL,
-                                              publish, publish,  destroy};
+static bool own(const struct zks__machine *m, struct zks__owned *owned)
+{
+    return zks__double_barrier_own(&((const struct zks_double_barrier *)m)->core, owned);
+}
+
+static const struct zks__machine_type type = {step,    deadline, clean,   NULL, watches,
+                                              publish, publish,  destroy, own,  false};
 
 static bool id_valid(const char *id)
 {
@@ -62,13 +70,15 @@ static bool id_valid(const char *id)
     return zks__dir_valid(path);
 }
 
-/* For each member its path and the round's name, and its name once more in the roster. */
+/* The opening of a round is one request: for each member its path and the round's name, and its name once
+ * more in the roster.  The others' ids are counted as if they were as long as ours. */
 static bool fits(const zks_client *client, const char *path, uint32_t n, const char *id)
 {
     size_t root = strlen(client->servers) - strcspn(client->servers, "/"); /* Goes before paths. */
     size_t name = strlen(id) + ZKS__UUID_LEN + 24;
     size_t member = root + strlen(path) + 2 * name + ZKS__UUID_LEN + 32;
-    return (size_t)n * member + 4096 < REQUEST_MAX;
+    size_t acl = zks__acl_bytes(client->acl, client->options.n_acl);
+    return (size_t)n * member + 2 * acl + 4096 < ZKS__REQUEST_MAX;
 }
 
 static int init(struct zks_double_barrier *b, zks_client *client, const char *path, uint32_t n,

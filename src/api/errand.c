@@ -20,7 +20,7 @@ struct zks__req *zks__errand_ask(struct zks__errand *e, struct zks__out *out,
                                  enum zks__req_kind kind)
 {
     struct zks__req *req = zks__out_add(out, kind, e->machine.dir);
-    req->ticket = ++e->ticket;
+    req->ticket = zks__next_ticket(&e->ticket);
     e->waits = true;
     return req;
 }
@@ -122,8 +122,8 @@ static void destroy(struct zks__machine *m)
     free(m);
 }
 
-static const struct zks__machine_type type = {step,    deadline, clean,  NULL,
-                                              nothing, nothing,  destroy};
+static const struct zks__machine_type type = {step,    deadline, clean,   NULL, NULL,
+                                              nothing, nothing,  destroy, NULL, true};
 
 static int run(struct zks__errand *e, zks_client *client, const char *dir, int64_t timeout_ms,
                void (*copy)(const struct zks__errand *e, void *to), void *to)

@@ -76,7 +76,7 @@ static struct zks__req *ask(struct zks_observer *o, struct zks__out *out, enum z
 {
     struct zks__req *req = zks__out_add(out, kind, o->dir);
     req->name = name;
-    req->ticket = ++o->ticket;
+    req->ticket = zks__next_ticket(&o->ticket);
     o->awaited++;
     return req;
 }
@@ -325,8 +325,8 @@ static void destroy(struct zks__machine *m)
     free(o);
 }
 
-static const struct zks__machine_type type = {step,    deadline, clean,  NULL,
-                                              publish, nothing,  destroy};
+static const struct zks__machine_type type = {step,    deadline, clean,   NULL, NULL,
+                                              publish, nothing,  destroy, NULL, true};
 
 int zks_observer_new(zks_client *client, const char *path, bool brief, zks_observer **observer)
 {

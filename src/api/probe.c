@@ -13,7 +13,7 @@
 enum { ANSWER_SIZE = 64, LOOK_MS = 20, WHY_MAX = 160, NUDGE_MS = 500 };
 
 /* From the worst to the best: of a host's addresses the best counts. */
-enum outcome { REFUSED, SILENT, MUTE, ENDS, FOREIGN, IDLE, SERVES };
+enum outcome { REFUSED, SILENT, MUTE, ENDS, FOREIGN, IDLE, OLD, SERVES };
 
 struct probe {
     struct zks__ask ask;
@@ -32,6 +32,18 @@ static bool begins(const char *text, const char *with)
     return strncmp(text, with, strlen(with)) == 0;
 }
 
+static const char version_is[] = "Zookeeper version: ";
+
+/* ZooKeeper 3.4 has neither containers nor a create that tells the czxid. */
+static bool is_old(const struct probe *p)
+{
+    unsigned major = 0;
+    unsigned minor = 0;
+    return begins(p->answer, version_is) &&
+           sscanf(p->answer + strlen(version_is), "%u.%u", &major, &minor) == 2 &&
+           (major < 3 || (major == 3 && minor < 5));
+}
+
 static enum outcome outcome_of(const struct probe *p)
 {
     switch (p->ask.state) {
@@ -48,6 +60,7 @@ static enum outcome outcome_of(const struct probe *p)
     }
     /* The other answers are of a server that does not tell srvr to everybody. */
     return begins(p->answer, "This ZooKeeper instance is not")                           ? IDLE
+           : is_old(p)                                                                   ? OLD
            : begins(p->answer, "Zookeeper version") || begins(p->answer, "srvr is not ") ? SERVES
                                                                                          : FOREIGN;
 }
@@ -56,6 +69,7 @@ static void explain(struct found *f, const struct probe *p, int64_t tried_ms)
 {
     const char *unit = tried_ms < 1000 ? "ms" : "s";
     double time = tried_ms < 1000 ? (double)tried_ms : (double)tried_ms / 1000;
+    const char *at;
     f->outcome = outcome_of(p);
     switch (f->outcome) {
     case REFUSED:
@@ -76,6 +90,11 @@ static void explain(struct found *f, const struct probe *p, int64_t tried_ms)
         break;
     case IDLE:
         (void)snprintf(f->why, sizeof f->why, "a ZooKeeper server without a quorum");
+        break;
+    case OLD:
+        at = p->answer + strlen(version_is);
+        (void)snprintf(f->why, sizeof f->why, "ZooKeeper %.*s, older than 3.5",
+                       (int)strspn(at, "0123456789."), at);
         break;
     case SERVES:
         (void)snprintf(f->why, sizeof f->why, "serves, but began no session within %.3g %s", time,
@@ -103,7 +122,9 @@ static void nudge(struct probe *p)
 
 static bool is_settled(const struct probe *p)
 {
-    return zks__ask_events(&p->ask) == 0 || p->ask.len >= strlen("Zookeeper version");
+    size_t name = strlen(version_is);
+    size_t most = begins(p->answer, version_is) ? name + strlen("3.4.14-") : name;
+    return zks__ask_events(&p->ask) == 0 || p->ask.len >= most;
 }
 
 /* Polls for a moment; whether anything is still awaited. */
@@ -188,11 +209,13 @@ static void begin_all(struct probe *probes, const struct zks__servers *servers)
     }
 }
 
-/* Takes the best of each server's addresses; returns how many servers serve. */
+/* Takes the best of each server's addresses; returns how many servers serve.  Where one is too old, that is
+ * what is wrong, and those that serve are not named. */
 static size_t judge(struct found *found, const struct probe *probes, size_t n_probes,
                     const struct zks__servers *servers, int64_t tried_ms)
 {
     size_t serving = 0;
+    size_t old = 0;
     for (size_t i = 0; i < servers->n; i++) {
         const struct probe *best = NULL;
         found[i].server = &servers->entries[i];
@@ -207,6 +230,10 @@ static size_t judge(struct found *found, const struct probe *probes, size_t n_pr
             explain_unknown(&found[i]);
         }
         serving += found[i].outcome == SERVES;
+        old += found[i].outcome == OLD;
+    }
+    for (size_t i = 0; old > 0 && i < servers->n; i++) {
+        found[i].server = found[i].outcome == SERVES ? NULL : found[i].server;
     }
     return serving;
 }

@@ -46,9 +46,14 @@ static bool clean(const struct zks__machine *m)
     return zks__rwlock_clean(&((const struct zks_rwlock *)m)->core);
 }
 
-static bool holds(const struct zks__machine *m)
+static enum zks__needs needs(const struct zks__machine *m)
 {
-    return zks__rwlock_holds(&((const struct zks_rwlock *)m)->core);
+    return zks__rwlock_needs(&((const struct zks_rwlock *)m)->core);
+}
+
+static bool watches(const struct zks__machine *m, const char *name)
+{
+    return zks__rwlock_watches(&((const struct zks_rwlock *)m)->core, name);
 }
 
 static void publish(struct zks__machine *m)
@@ -95,7 +100,13 @@ static void destroy(struct zks__machine *m)
     free(lock);
 }
 
-static const struct zks__machine_type type = {step, deadline, clean, holds, publish, lost, destroy};
+static bool own(const struct zks__machine *m, struct zks__owned *owned)
+{
+    return zks__rwlock_own(&((const struct zks_rwlock *)m)->core, owned);
+}
+
+static const struct zks__machine_type type = {step,    deadline, clean,   needs, watches,
+                                              publish, lost,     destroy, own,   false};
 
 int zks_rwlock_new(zks_client *client, const char *path, const zks_rwlock_options *options,
                    zks_rwlock **lock)
@@ -167,7 +178,7 @@ int zks_rwlock_wrlock(zks_rwlock *lock, int64_t timeout_ms)
 static bool admit_unlock(struct zks__machine *m, int *result)
 {
     struct zks_rwlock *lock = (struct zks_rwlock *)m;
-    bool over = zks__now_ms() >= atomic_load(&m->client->safe_until_ms);
+    bool over = zks__now_ms() >= zks__client_safe_until(m->client);
     *result = lock->unlocking                     ? ZKS_EPERM
               : lock->pending || m->submitted > 0 ? ZKS_EDEADLK
               : lock->lost                        ? ZKS_ELOST
@@ -228,7 +239,7 @@ int zks_rwlock_downgrade_op(zks_rwlock *lock, int64_t timeout_ms, zks_op *op)
 /* Whether it is held by the clock as well.  The client's lock is held. */
 static bool holds_now(const zks_rwlock *lock, const struct zks_client *c)
 {
-    return lock->held != 0 && !lock->unlocking && zks__now_ms() < atomic_load(&c->safe_until_ms);
+    return lock->held != 0 && !lock->unlocking && zks__now_ms() < zks__client_safe_until(c);
 }
 
 int zks_rwlock_held(zks_rwlock *lock)
@@ -262,7 +273,7 @@ uint64_t zks_rwlock_safe_until(zks_rwlock *lock)
         return 0;
     }
     pthread_mutex_lock(&c->lock);
-    uint64_t until = lock->held && !lock->unlocking ? atomic_load(&c->safe_until_ms) : 0;
+    uint64_t until = lock->held && !lock->unlocking ? zks__client_safe_until(c) : 0;
     pthread_mutex_unlock(&c->lock);
     return until;
 }

@@ -5,6 +5,8 @@
 #include <string.h>
 #include <time.h>
 
+#include "core/barrier.h"
+
 static const char ready[] = "ready";
 
 char *zks__copy_data(const void *data, size_t len)
@@ -211,10 +213,9 @@ static enum zks_view_kind kind_of(const struct zks_view *v, const struct zks__sc
     if (v->n_participants > 0 || v->round_open) {
         return ZKS_VIEW_DOUBLE_BARRIER;
     }
-    /* A lock that nobody wants any more has had children; servers do not tell containers apart. */
-    bool bare = v->n_others == 0 && scene->stat.owner == 0;
-    return bare && (v->data_len > 0 || scene->stat.cversion == 0) ? ZKS_VIEW_BARRIER
-                                                                  : ZKS_VIEW_OTHER;
+    struct zks__stat now = scene->stat;
+    now.n_children = (int32_t)v->n_others; /* The others may have gone since the listing. */
+    return zks__is_barrier(&now) ? ZKS_VIEW_BARRIER : ZKS_VIEW_OTHER;
 }
 
 struct zks_view *zks__view_new(const char *dir, struct zks__scene *scene, struct zks__entries *e)

@@ -29,6 +29,10 @@ static int fail(const char *path, int error, int busy)
     case ZKS_ENOTEMPTY:
         cli_say("%s: not a barrier: the znode has children", path);
         return CLI_LAYOUT;
+    case ZKS_ELAYOUT:
+        cli_say("%s: not a barrier: a lock or a folder has left the znode, or it is ephemeral",
+                path);
+        return CLI_LAYOUT;
     case ZKS_EBUSY:
     case ZKS_ETIMEDOUT:
         return busy; /* As for a lock: -v says more. */

@@ -28,6 +28,8 @@ void cli_claim_free(struct cli_claim *c)
 {
     zks_rwlock_free(c->lock);
     zks_double_barrier_free(c->barrier);
+    c->lock = NULL; /* The client still tells of its connection until it is closed. */
+    c->barrier = NULL;
 }
 
 int cli_claim_acquire(struct cli_claim *c, int64_t timeout_ms, zks_op *op)

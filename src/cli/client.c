@@ -64,6 +64,8 @@ void cli_explain(const char *what, int error, char message[CLI_MESSAGE_SIZE])
     case ZKS_EDISCONNECTED:
     case ZKS_ENOCHROOT:
     case ZKS_EAUTH:
+    case ZKS_ESYSTEM:
+    case ZKS_EVERSION:
         snprintf(message, CLI_MESSAGE_SIZE, "%s", zks_last_error());
         break;
     default: /* The path is the one that the user gave. */

@@ -472,14 +472,25 @@ static void attend_signals(struct front *f)
     }
 }
 
+/* Whether the keeper has let the time pass by which the command must be dead, or else when that is; 0 for never.
+ * The clock is read first: if we are stopped between the two we find what the keeper has put there meanwhile. */
+static bool is_overdue(const struct front *f, uint64_t *dead_by)
+{
+    uint64_t now = zks_clock_ms();
+    *dead_by = atomic_load(&f->guard->dead_by_ms);
+    return *dead_by != 0 && now >= *dead_by;
+}
+
 static int serve(struct front *f)
 {
+    uint64_t dead_by;
     tell_waiting(f);
     for (;;) {
-        uint64_t dead_by = atomic_load(&f->guard->dead_by_ms);
-        if (dead_by != 0 && zks_clock_ms() >= dead_by) {
+        if (is_overdue(f, &dead_by)) {
+            bool ending = atomic_load(&f->guard->ending); /* And the keeper has said why. */
             atomic_store(&f->guard->hold, CLI_HOLD_LOST);
-            return keeper_failed(f, "stood still for too long");
+            return keeper_failed(f, ending ? "did not end the command in time"
+                                           : "stood still for too long");
         }
         cli_timer_set(f->timer, dead_by != 0 ? dead_by : UINT64_MAX);
         struct pollfd polls[] = {{.fd = f->signals.fd, .events = POLLIN},

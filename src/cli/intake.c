@@ -75,6 +75,18 @@ void cli_keeper_on_done(zks_op *op, int result, void *arg)
     k->op_result = result;
 }
 
+bool cli_keeper_fit(struct cli_keeper *k)
+{
+    char why[CLI_MESSAGE_SIZE];
+    uint32_t granted_ms = zks_client_session_timeout_ms(k->client);
+    if (granted_ms == k->lease.session_ms ||
+        cli_lease_fit(&k->lease, granted_ms, k->job->grace_ms, why)) {
+        return true;
+    }
+    cli_report_say(&k->report, "%s: %s", cli_keeper_path(k), why);
+    return false;
+}
+
 /* ---- What comes from front and from the command, and goes to front ---- */
 
 static bool group_lives(const struct cli_keeper *k)

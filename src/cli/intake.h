@@ -68,6 +68,10 @@ bool cli_keeper_is_watched(const struct cli_keeper *k);
 /* cli_keeper_path: the path as the user can give it. */
 const char *cli_keeper_path(const struct cli_keeper *k);
 
+/* cli_keeper_fit: adapts the lease to the session timeout that is granted now.  Reports and returns
+ * false if the requested grace does not fit the new timeout, once per change; the grace is then shortened. */
+bool cli_keeper_fit(struct cli_keeper *k);
+
 /* cli_keeper_turn: waits until something happens, or the time has come, and takes notice of it. */
 void cli_keeper_turn(struct cli_keeper *k, uint64_t until_ms);
 

@@ -57,6 +57,8 @@ struct cli_job {
 struct cli_guard {
     _Atomic uint32_t hold; /* An enum cli_hold_state. */
     _Atomic uint64_t dead_by_ms;
+    _Atomic bool
+        ending; /* The keeper is ending the command, for the lock is lost or about to be. */
     _Atomic bool group_gone; /* The command's group is empty, and its number may be used again. */
 };
 

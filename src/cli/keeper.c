@@ -2,6 +2,7 @@
 /* The keeper: gets what is wanted, has it supervised while it is held, and lets go of it. */
 #include <inttypes.h>
 #include <signal.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/signalfd.h>
@@ -24,17 +25,6 @@ static uint64_t after(uint64_t from_ms, int64_t ms)
     return ms == ZKS_FOREVER ? UINT64_MAX : from_ms + (uint64_t)ms;
 }
 
-/* A grace that fits what was asked for may not fit what the servers have granted. */
-static bool fit_lease(struct cli_keeper *k)
-{
-    char why[CLI_MESSAGE_SIZE];
-    if (cli_lease_fit(&k->lease, zks_client_session_timeout_ms(k->client), k->job->grace_ms, why)) {
-        return true;
-    }
-    cli_report_say(&k->report, "%s: %s", cli_keeper_path(k), why);
-    return false;
-}
-
 /* An error that a call has returned, not an operation. */
 static int fail_at_once(struct cli_keeper *k, int error)
 {
@@ -51,7 +41,7 @@ static int fail(struct cli_keeper *k, int error)
     const char *servers = k->job->settings->servers;
     int64_t wait_ms = k->job->wait_ms;
     int64_t probe_ms = wait_ms > 0 && wait_ms < PROBE_MS ? wait_ms : PROBE_MS;
-    if (error == ZKS_EDISCONNECTED) {
+    if (error == ZKS_EDISCONNECTED || error == ZKS_EVERSION) {
         (void)zks_client_probe(k->client, probe_ms, why, sizeof why);
         cli_report_say(&k->report, "%s", why);
     } else if (error == ZKS_EEXIST && k->claim.barrier != NULL) {
@@ -91,9 +81,7 @@ static bool run_op(struct cli_keeper *k, int (*start)(struct cli_keeper *k, int6
     while (!k->op_done) {
         uint64_t now = zks_clock_ms();
         bool late = !k->connected && now >= connect_by;
-        if (k->connected && k->lease.session_ms == 0) {
-            fits = fit_lease(k);
-        }
+        fits = fits && (!k->connected || cli_keeper_fit(k));
         if (started && (k->quit || late || !fits)) {
             zks_op_cancel(&k->op);
         } else if (!started && (k->quit || late || !fits || k->session_lost)) {
@@ -116,7 +104,7 @@ static bool run_op(struct cli_keeper *k, int (*start)(struct cli_keeper *k, int6
         k->session_lost = false; /* It was of one in which we only waited. */
     }
     /* The first connection and the end of the operation can be told in one turn. */
-    return fits && (k->op_result != 0 || k->lease.session_ms != 0 || fit_lease(k));
+    return fits && (k->op_result != 0 || cli_keeper_fit(k));
 }
 
 /* 0, or an error; ZKS_ECANCELED only if front wants no more. */
@@ -265,12 +253,15 @@ static int never_held(struct cli_keeper *k)
 static int work(struct cli_keeper *k)
 {
     zks_client_options options = cli_client_options(k->job->settings);
+    char identity[ZKS_IDENTITY_MAX + 1]; /* Of a long name, the beginning. */
     options.connect_timeout_ms = 0;
     options.manual_dispatch = true;
     options.listener = cli_keeper_listener;
     options.listener_arg = k;
     options.pid = getppid();
-    options.identity = k->job->command != NULL ? cli_basename(k->job->command[0]) : k->job->name;
+    (void)snprintf(identity, sizeof identity, "%s",
+                   k->job->command != NULL ? cli_basename(k->job->command[0]) : k->job->name);
+    options.identity = identity;
     options.reason = k->job->reason;
     int rc = zks_client_open(&options, &k->client);
     if (rc != 0) {

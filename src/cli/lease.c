@@ -15,6 +15,11 @@ bool cli_lease_fit(struct cli_lease *l, uint32_t session_ms, int64_t grace_ms,
     int64_t margin = between(session / 20, 50, 500);
     int64_t most = session / 4 - margin;
     most = most > 0 ? most : 0;
+    l->session_ms = session_ms;
+    l->margin_ms = margin;
+    l->grace_ms = between(grace_ms >= 0 ? grace_ms : session / 10, 0, most);
+    l->enough_ms = l->grace_ms + margin + session / 16;
+    l->look_ms = between(session / 20, 10, 1000);
     if (grace_ms > most) {
         snprintf(why, CLI_MESSAGE_SIZE,
                  "a grace of %.6g s does not fit a session timeout of %.6g s: at most %.6g s, or a "
@@ -23,11 +28,6 @@ bool cli_lease_fit(struct cli_lease *l, uint32_t session_ms, int64_t grace_ms,
                  (double)((grace_ms + 500) * 4) / 1000);
         return false;
     }
-    l->session_ms = session_ms;
-    l->margin_ms = margin;
-    l->grace_ms = grace_ms >= 0 ? grace_ms : between(session / 10, 0, most);
-    l->enough_ms = l->grace_ms + margin + session / 16;
-    l->look_ms = between(session / 20, 10, 1000);
     return true;
 }
 

@@ -3,7 +3,8 @@
  *
  *   now ... enough ...        TERM <---- grace ----> KILL <- margin -> safe_until
  *
- * While the servers answer, about half of the session timeout is left at any time, so what TERM comes
+ * While the servers answer, about half of the session timeout is left at any time (a quarter or less right after a long
+ * wait), so what TERM comes
  * ahead of safe_until must stay well below that: a quarter. */
 #ifndef ZKS_CLI_LEASE_H
 #define ZKS_CLI_LEASE_H
@@ -19,7 +20,7 @@ struct cli_lease {
 };
 
 /* cli_lease_fit: `grace_ms` may be -1 for a default.  Where it does not fit, false, and `why` says what
- * would. */
+ * would; as much of it as does is taken. */
 bool cli_lease_fit(struct cli_lease *l, uint32_t session_ms, int64_t grace_ms,
                    char why[CLI_MESSAGE_SIZE]);
 

@@ -82,6 +82,7 @@ static void tell_ending(struct cli_keeper *k, const char *what)
 /* Again and again, for what has been started since. */
 static void kill_all(struct cli_keeper *k)
 {
+    atomic_store(&k->guard->ending, true);
     k->killed_ms = k->ending == CLI_KILLED ? k->killed_ms : zks_clock_ms();
     k->ending = CLI_KILLED;
     send_signal(k, SIGKILL);
@@ -107,6 +108,7 @@ static void post_guard(struct cli_keeper *k, uint64_t safe_until)
 
 static void ask_to_end(struct cli_keeper *k, uint64_t now, uint64_t safe_until)
 {
+    atomic_store(&k->guard->ending, true);
     k->ending = CLI_ASKED_TO_END;
     k->kill_at_ms = cli_lease_kill_at(&k->lease, now, safe_until);
     send_signal(k, SIGTERM);
@@ -116,6 +118,7 @@ static void ask_to_end(struct cli_keeper *k, uint64_t now, uint64_t safe_until)
 /* What is to be done about a lock that is about to be lost, or has been; returns when to look again. */
 static uint64_t watch_lease(struct cli_keeper *k)
 {
+    (void)cli_keeper_fit(k);
     uint64_t safe_until = cli_claim_safe_until(&k->claim);
     uint64_t now = zks_clock_ms();
     uint64_t term_at = cli_lease_term_at(&k->lease, safe_until);
@@ -286,18 +289,21 @@ static void tell_held(struct cli_keeper *k, const struct cli_facts *facts)
 }
 
 /* Held so shortly that the command would have to be ended at once is not enough: the lease of one who
- * has just got a lock grows by itself. */
-static bool wait_for_lease(struct cli_keeper *k)
+ * has just got a lock grows by itself.  CLI_OK, or the exit code. */
+static int wait_for_lease(struct cli_keeper *k)
 {
     uint64_t safe_until;
     while (!k->quit && !is_lost(k, safe_until = cli_claim_safe_until(&k->claim))) {
+        if (!cli_keeper_fit(k)) {
+            return CLI_USAGE;
+        }
         if (k->go && (safe_until == UINT64_MAX ||
                       safe_until >= zks_clock_ms() + (uint64_t)k->lease.enough_ms)) {
-            return true;
+            return CLI_OK;
         }
         cli_keeper_turn(k, zks_clock_ms() + (uint64_t)k->lease.look_ms);
     }
-    return false;
+    return CLI_LOST;
 }
 
 /* Whoever reads what the starter has written, such as cron, waits for the end of it. */
@@ -321,12 +327,13 @@ int cli_supervise(struct cli_keeper *k)
     if (k->job->command == NULL) {
         return hold(k);
     }
-    if (wait_for_lease(k)) {
+    int code = wait_for_lease(k);
+    if (code == CLI_OK) {
         return run(k, &facts);
     }
-    if (!k->quit) {
+    if (code == CLI_LOST && !k->quit) {
         k->lost = true;
         cli_supervise_tell_lost(k, "lost before the command was started");
     }
-    return CLI_LOST;
+    return code;
 }

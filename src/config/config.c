@@ -135,9 +135,11 @@ static bool take_auth(zks_config *config, const char *path, char *why, size_t si
 static bool take_session_timeout(zks_config *config, const char *value, char *why, size_t size)
 {
     int64_t ms = 0;
-    if (!zks_parse_duration(value, &ms) || ms < 1 || ms > INT32_MAX) {
-        return zks__config_fail(why, size,
-                                "a session timeout is like 20 or 20s or 1m, not \"%.200s\"", value);
+    if (!zks_parse_duration(value, &ms) || ms < ZKS_SESSION_TIMEOUT_MIN_MS ||
+        ms > ZKS_SESSION_TIMEOUT_MAX_MS) {
+        return zks__config_fail(
+            why, size, "a session timeout is from 1s to 24h, like 20 or 20s or 1m, not \"%.200s\"",
+            value);
     }
     config->session_timeout_ms = ms;
     return true;

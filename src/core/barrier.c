@@ -2,14 +2,21 @@
 /*
  *   set:    IDLE -> STARTING -> CREATING -> IDLE      no parent: -> MKPATH -> CREATING
  *                      lost reply: -> STARTING -> GETTING -> CREATING or IDLE
+ *                      something is there: -> GETTING -> CREATING or IDLE
  *   unset:  IDLE -> STARTING -> GETTING -> DELETING -> IDLE
  *                      lost reply: -> STARTING -> GETTING -> ...
  *   wait:   IDLE -> STARTING -> GETTING -> WAITING -> IDLE
  *                      ^______________________|  on any event but the deletion
  *
- * A read begins with a sync, so that a server that lags cannot show an absence that is no more.
- * czxid tells one setting of the barrier from the next: a request whose delete may have been
- * carried out must not delete what somebody has set since. */
+ * The first read of a request goes behind a write that a quorum answers (see step.h), so that no
+ * server can show an absence, or a setting, that was over before the request began; so does the first
+ * one in a new session, and the one that tells what became of a create or delete.  The others, and
+ * the watch's events, come behind it in the same session.  czxid tells one setting of the barrier
+ * from the next: a request whose delete may have been carried out must not delete what somebody has
+ * set since.  It only grows, and a smaller one would only be older.
+ *
+ * What has been found to be a barrier is one until it is deleted: `seen` names it.  Anything else that
+ * is found is refused, so that no wait passes, and no set is taken for done, by what a lock leaves. */
 #include "barrier.h"
 
 #include <string.h>
@@ -22,7 +29,8 @@ static const struct {
 } states[ZKS__BARRIER_STATES] = {
     [ZKS__BARRIER_IDLE] = {"idle", STATE(STARTING)},
     [ZKS__BARRIER_STARTING] = {"starting", STATE(IDLE) | STATE(CREATING) | STATE(GETTING)},
-    [ZKS__BARRIER_CREATING] = {"creating", STATE(IDLE) | STATE(STARTING) | STATE(MKPATH)},
+    [ZKS__BARRIER_CREATING] = {"creating",
+                               STATE(IDLE) | STATE(STARTING) | STATE(MKPATH) | STATE(GETTING)},
     [ZKS__BARRIER_MKPATH] = {"mkpath", STATE(IDLE) | STATE(STARTING) | STATE(CREATING)},
     [ZKS__BARRIER_GETTING] = {"getting", STATE(IDLE) | STATE(STARTING) | STATE(CREATING) |
                                              STATE(DELETING) | STATE(WAITING)},
@@ -47,7 +55,7 @@ static void enter(struct zks__barrier *m, enum zks__barrier_state state)
 static struct zks__req *ask(struct zks__barrier *m, struct zks__out *out, enum zks__req_kind kind)
 {
     struct zks__req *req = zks__out_add(out, kind, m->path);
-    req->ticket = m->expect = ++m->ticket;
+    req->ticket = m->expect = zks__next_ticket(&m->ticket);
     return req;
 }
 
@@ -74,8 +82,8 @@ static void get(struct zks__barrier *m, struct zks__out *out)
 {
     enter(m, ZKS__BARRIER_GETTING);
     struct zks__req *req = ask(m, out, ZKS__GET);
-    req->sync = true;
-    req->watch = m->what == ZKS__BARRIER_WAIT;
+    req->quorum = !m->proven;
+    req->watch = m->what == ZKS__BARRIER_WAIT && !m->try_only;
 }
 
 /* From the top, in whatever session there is: nothing of what was read before is trusted but
@@ -101,6 +109,25 @@ static void retry_later(struct zks__barrier *m, const struct zks__in *in)
     }
 }
 
+/* A write may still be carried out, until another one of this session has been answered. */
+static void doubt(struct zks__barrier *m)
+{
+    m->maybe_done = true;
+    m->proven = false;
+}
+
+bool zks__is_barrier(const struct zks__stat *stat)
+{
+    return stat->owner == 0 && stat->n_children == 0 && (stat->data_len > 0 || stat->cversion == 0);
+}
+
+/* The result for what is something else; 0 for a barrier. */
+static int judge(const struct zks__barrier *m, const struct zks__stat *stat)
+{
+    bool known = m->seen != 0 && stat->czxid <= m->seen;
+    return known || zks__is_barrier(stat) ? 0 : stat->n_children > 0 ? ZKS_ENOTEMPTY : ZKS_ELAYOUT;
+}
+
 static void got_for_set(struct zks__barrier *m, const struct zks__reply *reply,
                         struct zks__out *out)
 {
@@ -110,16 +137,20 @@ static void got_for_set(struct zks__barrier *m, const struct zks__reply *reply,
     }
     bool ours = reply->data != NULL && reply->data_len == m->data_len &&
                 memcmp(reply->data, m->data, m->data_len) == 0;
-    finish(m, out, ours ? 0 : ZKS_EEXIST);
+    int other = judge(m, &reply->stat);
+    finish(m, out, ours ? 0 : other != 0 ? other : ZKS_EEXIST);
 }
 
 static void got_for_unset(struct zks__barrier *m, const struct zks__reply *reply,
                           struct zks__out *out)
 {
+    int other = judge(m, &reply->stat);
     if (reply->rc == ZKS_ENOENT) {
         finish(m, out, m->maybe_done ? 0 : ZKS_ENOENT);
-    } else if (m->maybe_done && reply->stat.czxid != m->seen) {
+    } else if (m->maybe_done && reply->stat.czxid > m->seen) {
         finish(m, out, 0); /* Ours went, and somebody has set it again. */
+    } else if (other != 0) {
+        finish(m, out, other);
     } else {
         m->seen = reply->stat.czxid;
         enter(m, ZKS__BARRIER_DELETING);
@@ -130,8 +161,11 @@ static void got_for_unset(struct zks__barrier *m, const struct zks__reply *reply
 static void got_for_wait(struct zks__barrier *m, const struct zks__reply *reply,
                          struct zks__out *out)
 {
-    if (reply->rc == ZKS_ENOENT || (m->seen != 0 && reply->stat.czxid != m->seen)) {
+    int other = judge(m, &reply->stat);
+    if (reply->rc == ZKS_ENOENT || (m->seen != 0 && reply->stat.czxid > m->seen)) {
         finish(m, out, 0); /* Absent now, or absent for a while since we looked. */
+    } else if (other != 0) {
+        finish(m, out, other);
     } else if (m->try_only) {
         finish(m, out, ZKS_EBUSY);
     } else if (m->stirred) {
@@ -145,6 +179,7 @@ static void got_for_wait(struct zks__barrier *m, const struct zks__reply *reply,
 
 static void got(struct zks__barrier *m, const struct zks__reply *reply, struct zks__out *out)
 {
+    m->proven = true;
     if (reply->rc != 0 && reply->rc != ZKS_ENOENT) {
         finish(m, out, reply->rc);
     } else if (m->what == ZKS__BARRIER_SET) {
@@ -162,8 +197,9 @@ static void created(struct zks__barrier *m, const struct zks__in *in, struct zks
     if (rc == ZKS_ENOENT) {
         enter(m, ZKS__BARRIER_MKPATH);
         ask(m, out, ZKS__MKPATH);
-    } else if (rc == ZKS_EEXIST && m->maybe_done) {
-        start(m, in, out); /* It may be ours after all: read it. */
+    } else if (rc == ZKS_EEXIST) {
+        m->proven = true; /* By this create. */
+        get(m, out);      /* It may be ours after all, or no barrier. */
     } else {
         finish(m, out, rc);
     }
@@ -188,9 +224,13 @@ static void replied(struct zks__barrier *m, const struct zks__in *in, struct zks
         return;
     }
     m->expect = 0;
+    if (zks__is_final(reply->rc)) {
+        finish(m, out, reply->rc);
+        return;
+    }
     if (reply->rc == ZKS__UNKNOWN) {
         if (m->state == ZKS__BARRIER_CREATING || m->state == ZKS__BARRIER_DELETING) {
-            m->maybe_done = true;
+            doubt(m);
         }
         retry_later(m, in);
         return;
@@ -234,7 +274,7 @@ static void requested(struct zks__barrier *m, const struct zks__in *in, struct z
     m->pending = true;
     m->deadline = in->request.deadline_ms;
     m->try_only = try_only;
-    m->maybe_done = false;
+    m->maybe_done = m->proven = false;
     m->seen = 0;
     m->epoch = in->epoch;
     start(m, in, out);
@@ -244,8 +284,9 @@ static void requested(struct zks__barrier *m, const struct zks__in *in, struct z
 static void expired(struct zks__barrier *m, const struct zks__in *in, struct zks__out *out)
 {
     m->epoch = in->epoch;
+    m->proven = false;
     if (m->state == ZKS__BARRIER_CREATING || m->state == ZKS__BARRIER_DELETING) {
-        m->maybe_done = true;
+        doubt(m);
     }
     if (m->pending && m->try_only) {
         finish(m, out, ZKS_ESESSION);
@@ -324,4 +365,9 @@ uint64_t zks__barrier_deadline(const struct zks__barrier *m)
 {
     uint64_t at = m->connected ? m->retry_at : ZKS__NEVER;
     return m->pending && !m->try_only ? zks__min(at, m->deadline) : at;
+}
+
+bool zks__barrier_watches(const struct zks__barrier *m, const char *name)
+{
+    return name == NULL && m->pending && m->what == ZKS__BARRIER_WAIT;
 }

@@ -28,6 +28,7 @@ struct zks__barrier {
     bool pending;
     bool try_only;
     bool maybe_done; /* A create or delete of this request may have been carried out. */
+    bool proven;     /* Reads in this session are no older than the request, or than that. */
     bool connected;
     bool stirred; /* The watch fired while a get was on its way: get again. */
     uint64_t deadline;
@@ -41,9 +42,18 @@ struct zks__barrier {
 /* zks__barrier_init: `data` must outlive the machine and may be replaced while it is idle. */
 void zks__barrier_init(struct zks__barrier *m, const char *path, const void *data, size_t data_len);
 
+/* zks__is_barrier: whether what there is at a path is a barrier that is set: a persistent znode without children
+ * that has data or never had a child.  Barriers of other clients carry any data or none, and servers do not
+ * tell containers apart: an empty one in which something has been is a lock's or a folder. */
+bool zks__is_barrier(const struct zks__stat *stat);
+
 void zks__barrier_step(struct zks__barrier *m, const struct zks__in *in, struct zks__out *out);
 
 uint64_t zks__barrier_deadline(const struct zks__barrier *m);
+
+/* zks__barrier_watches: whether a watch of the child, or of the path itself where `name` is NULL, is
+ * still waited for. */
+bool zks__barrier_watches(const struct zks__barrier *m, const char *name);
 
 const char *zks__barrier_state_name(enum zks__barrier_state state);
 

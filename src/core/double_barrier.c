@@ -18,22 +18,8 @@
  *                                                            v  |
  *                                                          JUDGING --in the roster--> INSIDE
  *
- * Why a round is all or none.  It opens in one multi that sets the data of every member's znode
- * from version 0 and creates `ready`.  It fails if any of them has gone, or is in a round already.
- * Whoever wants out deletes its znode only at version 0.  The server carries out one of the two
- * first, and the other one then fails: a member either is not in the round, or knows that it is.
- *
- * Why nobody joins a dead round.  Only the names in the roster are in a round.  `ready` is removed
- * together with a child that bears the round's own name, so a late remover cannot hit a later
- * round.  A member of the roster that is missing from a listing read after `ready` has gone for
- * good, for it was there when the round opened.
- *
- * Why no id is in a round twice.  Of several znodes with one id only the first to arrive counts, and
- * arrival is the order of the sequence numbers: a listing that shows the later znode shows the
- * earlier one too, or that one has gone. */
+ * Why it is right: see double_barrier.h. */
 #include "double_barrier.h"
-
-#include <string.h>
 
 #include "listing.h"
 
@@ -96,7 +82,10 @@ static void enter(struct zks__double_barrier *m, enum zks__double_barrier_state 
 
 static struct zks__owner owner(struct zks__double_barrier *m)
 {
-    bool spare = !in_states(m, STATE(OUT) | STATE(STARTING) | STATE(MKPATH));
+    /* After a session that was given up our znode may still be there, and nobody else removes it. */
+    bool left =
+        m->own_epoch != m->epoch && in_states(m, STATE(INSIDE) | STATE(LEAVING) | STATE(CLOSING));
+    bool spare = !left && !in_states(m, STATE(OUT) | STATE(STARTING) | STATE(MKPATH));
     return (struct zks__owner){m->dir, &m->stem, spare, m->attempt, &m->ticket};
 }
 
@@ -105,7 +94,7 @@ static struct zks__req *ask(struct zks__double_barrier *m, struct zks__out *out,
 {
     struct zks__req *req = zks__out_add(out, kind, m->dir);
     req->name = name;
-    req->ticket = ++m->ticket;
+    req->ticket = zks__next_ticket(&m->ticket);
     return req;
 }
 
@@ -132,7 +121,7 @@ static void finish(struct zks__double_barrier *m, struct zks__out *out, int resu
 static void mess(struct zks__double_barrier *m)
 {
     m->litter.dirty = true;
-    m->litter.retry_at = 0;
+    m->litter.retry_at = m->litter.refused != 0 ? m->litter.retry_at : 0;
 }
 
 static void retry_later(struct zks__double_barrier *m, const struct zks__in *in)
@@ -142,7 +131,7 @@ static void retry_later(struct zks__double_barrier *m, const struct zks__in *in)
 }
 
 static void ask_look(struct zks__double_barrier *m, const struct zks__in *in, struct zks__out *out,
-                     bool sync)
+                     bool quorum)
 {
     m->expect = 0;
     m->retry_at = ZKS__NEVER;
@@ -151,7 +140,8 @@ static void ask_look(struct zks__double_barrier *m, const struct zks__in *in, st
         return;
     }
     struct zks__req *req = ask(m, out, ZKS__LOOK, ready);
-    req->sync = sync;
+    req->quorum = quorum;
+    req->no_watch = !zks__double_barrier_watches(m, ready);
     m->expect = req->ticket;
 }
 
@@ -197,7 +187,7 @@ static void leave_ask(struct zks__double_barrier *m, const struct zks__in *in, s
     if (in->connected && m->own[0] != '\0' && m->own_epoch == m->epoch) {
         m->t_delete = ask(m, out, ZKS__DELETE, m->own)->ticket;
     }
-    ask_look(m, in, out, false);
+    ask_look(m, in, out, m->own_epoch != m->epoch && !m->proven);
 }
 
 /* `round` has ZKS__UUID_LEN bytes and can be m->round itself. */
@@ -235,7 +225,8 @@ static void exit_ask(struct zks__double_barrier *m, const struct zks__in *in, st
         return; /* Its reply comes first. */
     }
     if (!known) {
-        ask_look(m, in, out, true);
+        /* The delete that found the round open was a write of this session. */
+        ask_look(m, in, out, !m->opened || m->own_epoch != m->epoch);
     } else if (in->connected) {
         struct zks__req *req = ask(m, out, ZKS__DELETE, m->own);
         req->version = 0;
@@ -256,7 +247,7 @@ static void back_out(struct zks__double_barrier *m, const struct zks__in *in, st
         return;
     }
     m->exit_result = result;
-    m->exit_by = ZKS__NEVER;
+    m->exit_by = m->exit_limit = zks__after(in->now_ms, 2 * (uint64_t)in->timeout_ms);
     m->opened = false;
     m->deadline = ZKS__NEVER;
     exit_ask(m, in, out);
@@ -309,36 +300,50 @@ static void made_path(struct zks__double_barrier *m, const struct zks__in *in, s
 {
     if (in->reply.rc == 0) {
         join(m, in, out);
-    } else if (in->reply.rc == ZKS__UNKNOWN || in->reply.rc == ZKS_ENOENT) {
-        retry_later(m, in);
     } else {
-        finish(m, out, in->reply.rc);
+        retry_later(m, in);
     }
+}
+
+/* Whether a round is open that we are in, and goes on accordingly.  By an earlier attempt's znode, which
+ * was taken for lost and turned up after all, we are in it to the others only: they are to see us go. */
+static bool taken_in(struct zks__double_barrier *m, const struct zks__in *in, struct zks__out *out)
+{
+    struct zks__roster roster;
+    if (in->reply.rc != 0 || !zks__roster_parse(in->reply.data, in->reply.data_len, &roster)) {
+        return false;
+    }
+    enum zks__part part = zks__roster_part(&roster, &m->stem, m->first_attempt, m->attempt);
+    if (part == ZKS__PART_OURS) {
+        inside(m, in, out, roster.round);
+    } else if (part == ZKS__PART_EARLIER) {
+        mess(m);
+        finish(m, out, ZKS_ELOST);
+    }
+    return part != ZKS__PART_NONE;
 }
 
 static void settled(struct zks__double_barrier *m, const struct zks__in *in, struct zks__out *out)
 {
     const struct zks__reply *reply = &in->reply;
-    struct zks__roster roster;
     if (reply->rc == ZKS_ENOENT) {
         join(m, in, out);
         return;
     }
     if (reply->rc != 0) {
-        retry_later(m, in);
+        retry_later(m, in); /* Not known; a refusal is for refused(). */
         return;
     }
     const char *made = zks__listing_made(reply, &m->stem, m->attempt);
-    if (zks__roster_parse(reply->data, reply->data_len, &roster) &&
-        zks__roster_has(&roster, &m->stem, m->attempt)) {
-        if (made != NULL) {
-            zks__copy(m->own, made);
-        }
-        inside(m, in, out, roster.round);
-    } else if (made == NULL) {
+    if (made != NULL) {
+        zks__copy(m->own, made);
+    }
+    if (taken_in(m, in, out)) {
+        return;
+    }
+    if (made == NULL) {
         join(m, in, out);
     } else {
-        zks__copy(m->own, made);
         enter(m, ZKS__DB_CHECKING);
         m->expect = ask(m, out, ZKS__GET, m->own)->ticket;
     }
@@ -368,6 +373,7 @@ static void watch_namesake(struct zks__double_barrier *m, struct zks__out *out,
                            enum zks__req_kind kind)
 {
     struct zks__req *req = ask(m, out, kind, m->namesake);
+    m->unread = kind == ZKS__EXISTS;
     req->watch = true;
     m->expect = req->ticket;
 }
@@ -392,12 +398,8 @@ static void blocked(struct zks__double_barrier *m, const struct zks__in *in, str
     if (rc == ZKS__UNKNOWN) {
         enter(m, ZKS__DB_LOOKING);
         retry_later(m, in);
-    } else if (rc == ZKS_EACCES) {
-        watch_namesake(m, out, ZKS__EXISTS); /* exists() needs no permission. */
     } else if (rc == ZKS_ENOENT || (rc == 0 && m->stirred)) {
         look(m, in, out);
-    } else if (rc != 0) {
-        back_out(m, in, out, rc);
     }
 }
 
@@ -461,20 +463,15 @@ static void looked(struct zks__double_barrier *m, const struct zks__in *in, stru
     bool open = reply->rc == 0 && reply->data != NULL;
     if (reply->rc == ZKS__UNKNOWN) {
         retry_later(m, in);
-    } else if (reply->rc != 0 && reply->rc != ZKS_ENOENT) {
-        back_out(m, in, out, reply->rc);
     } else if (open && !zks__roster_parse(reply->data, reply->data_len, &roster)) {
         back_out(m, in, out, ZKS_ELAYOUT);
-    } else if (open && zks__roster_has(&roster, &m->stem, m->attempt)) {
-        inside(m, in, out, roster.round);
+    } else if (taken_in(m, in, out)) {
+        return;
     } else if (reply->rc == ZKS_ENOENT || zks__listing_made(reply, &m->stem, m->attempt) == NULL) {
         join(m, in, out);
     } else if (m->stirred) {
         look(m, in, out);
     } else {
-        if (zks__listing_has_stray(reply, &m->stem, m->attempt)) {
-            mess(m);
-        }
         const char *namesake = zks__namesake(reply->children, reply->n_children, m->own, &m->stem);
         m->id_taken = namesake != NULL;
         if (namesake != NULL) {
@@ -538,20 +535,16 @@ static void exited(struct zks__double_barrier *m, const struct zks__in *in, stru
         finish(m, out, m->exit_result);
     } else if (rc == ZKS__VERSION) {
         m->opened = true;
-        m->exit_by = ZKS__NEVER; /* The servers answer. */
+        m->exit_by = m->exit_limit; /* The servers answer. */
         exit_ask(m, in, out);
-    } else if (rc == ZKS__UNKNOWN) {
-        retry_later(m, in);
     } else {
-        mess(m);
-        finish(m, out, rc);
+        retry_later(m, in);
     }
 }
 
 static void judged(struct zks__double_barrier *m, const struct zks__in *in, struct zks__out *out)
 {
     const struct zks__reply *reply = &in->reply;
-    struct zks__roster roster;
     if (reply->rc == ZKS__UNKNOWN) {
         retry_later(m, in);
         return;
@@ -560,13 +553,12 @@ static void judged(struct zks__double_barrier *m, const struct zks__in *in, stru
     if (made != NULL) {
         zks__copy(m->own, made);
     }
-    if (reply->rc == 0 && zks__roster_parse(reply->data, reply->data_len, &roster) &&
-        zks__roster_has(&roster, &m->stem, m->attempt)) {
-        inside(m, in, out, roster.round);
+    if (taken_in(m, in, out)) {
         return;
     }
     if (m->own_epoch != m->epoch) {
         /* Our session ended before we knew.  A round may have opened with us in it, and ended. */
+        m->litter.dirty |= made != NULL;
         finish(m, out, ZKS_ELOST);
     } else if (reply->rc != 0 && reply->rc != ZKS_ENOENT) {
         mess(m);
@@ -601,12 +593,18 @@ static void left(struct zks__double_barrier *m, const struct zks__in *in, struct
     }
 }
 
-/* The caller is told, but we go on trying to leave. */
+/* The caller is told, but we go on trying to leave now and then, as long as our znode can be there.  Without it the
+ * round is left to the others, or to the next to come. */
 static void leave_refused(struct zks__double_barrier *m, const struct zks__in *in,
                           struct zks__out *out, int result)
 {
     complete(m, out, result);
-    retry_later(m, in);
+    if (m->own[0] == '\0' || m->own_epoch != m->epoch) {
+        finish(m, out, result);
+    } else {
+        m->expect = 0;
+        m->retry_at = in->connected ? zks__after(in->now_ms, in->timeout_ms) : ZKS__NEVER;
+    }
 }
 
 static void looked_leaving(struct zks__double_barrier *m, const struct zks__in *in,
@@ -619,10 +617,6 @@ static void looked_leaving(struct zks__double_barrier *m, const struct zks__in *
         retry_later(m, in);
         return;
     }
-    if (reply->rc != 0 && reply->rc != ZKS_ENOENT) {
-        leave_refused(m, in, out, reply->rc);
-        return;
-    }
     if (reply->rc == 0 && m->own_epoch == m->epoch && zks__listing_contains(reply, m->own)) {
         if (m->leave_error != 0) {
             leave_refused(m, in, out, m->leave_error);
@@ -632,10 +626,12 @@ static void looked_leaving(struct zks__double_barrier *m, const struct zks__in *
         return;
     }
     m->own[0] = '\0';
+    m->proven = true;
     bool open = reply->rc == 0 && zks__roster_parse(reply->data, reply->data_len, &roster) &&
                 strcmp(roster.round, m->round) == 0;
     if (open) {
-        p = zks__roster_presence(&roster, reply->children, reply->n_children);
+        size_t others = zks__listing_drop_ours(reply, &m->stem); /* Of a session that has ended. */
+        p = zks__roster_presence(&roster, reply->children, others);
     }
     if (open && p.live == 0) {
         bool coming_back = m->pending && m->what == ZKS__DOUBLE_BARRIER_ENTER;
@@ -665,6 +661,28 @@ static void closed(struct zks__double_barrier *m, const struct zks__in *in, stru
     }
 }
 
+/* What the state waits for has had a final answer. */
+static void refused(struct zks__double_barrier *m, const struct zks__in *in, struct zks__out *out)
+{
+    int rc = in->reply.rc;
+    if (m->state == ZKS__DB_CHECKING) {
+        look(m, in, out); /* Whether the round has opened with us in it `ready` says as well. */
+    } else if (m->state == ZKS__DB_BLOCKED && rc == ZKS_EACCES && !m->unread) {
+        watch_namesake(m, out, ZKS__EXISTS); /* With most servers this needs no right. */
+    } else if (in_states(m, ENTRY)) {
+        back_out(m, in, out, rc);
+    } else if (m->state == ZKS__DB_EXITING) {
+        mess(m);
+        finish(m, out, rc);
+    } else if (m->state == ZKS__DB_JUDGING) {
+        judged(m, in, out);
+    } else if (m->state == ZKS__DB_LEAVING) {
+        leave_refused(m, in, out, rc);
+    } else if (m->state == ZKS__DB_CLOSING) {
+        closed(m, in, out);
+    }
+}
+
 static void request_enter(struct zks__double_barrier *m, const struct zks__in *in,
                           struct zks__out *out)
 {
@@ -678,6 +696,8 @@ static void request_enter(struct zks__double_barrier *m, const struct zks__in *i
     }
     m->pending = true;
     m->what = ZKS__DOUBLE_BARRIER_ENTER;
+    m->first_attempt = m->attempt + 1;
+    zks__litter_hurry(&m->litter);
     m->clears = 0;
     m->id_taken = false;
     m->deadline = in->request.deadline_ms;
@@ -709,10 +729,10 @@ static void requested(struct zks__double_barrier *m, const struct zks__in *in, s
     m->what = ZKS__DOUBLE_BARRIER_LEAVE;
     m->deadline = in->request.deadline_ms;
     m->try_only = false;
-    leave_ask(m, in, out);
     if (m->deadline <= in->now_ms) {
         complete(m, out, 0); /* Not to be waited for. */
     }
+    leave_ask(m, in, out);
 }
 
 static void give_up(struct zks__double_barrier *m, const struct zks__in *in, struct zks__out *out,
@@ -737,6 +757,14 @@ static void abandon(struct zks__double_barrier *m, const struct zks__in *in, str
     }
 }
 
+/* What each state does with an answer that is not final. */
+static void (*const answers[ZKS__DB_STATES])(struct zks__double_barrier *m,
+                                             const struct zks__in *in, struct zks__out *out) = {
+    [ZKS__DB_MKPATH] = made_path,       [ZKS__DB_SETTLING] = settled, [ZKS__DB_CHECKING] = checked,
+    [ZKS__DB_LOOKING] = looked,         [ZKS__DB_BLOCKED] = blocked,  [ZKS__DB_OPENING] = opened,
+    [ZKS__DB_CLEARING] = cleared,       [ZKS__DB_EXITING] = exited,   [ZKS__DB_JUDGING] = judged,
+    [ZKS__DB_LEAVING] = looked_leaving, [ZKS__DB_CLOSING] = closed};
+
 static void replied(struct zks__double_barrier *m, const struct zks__in *in, struct zks__out *out)
 {
     uint32_t ticket = in->reply.ticket;
@@ -752,49 +780,25 @@ static void replied(struct zks__double_barrier *m, const struct zks__in *in, str
     if (ticket == m->t_delete) {
         /* Whether it is gone the look behind it tells; only a refusal tells more. */
         int rc = in->reply.rc;
-        m->leave_error = rc == ZKS_ENOENT || rc == ZKS__UNKNOWN ? 0 : rc;
+        m->leave_error = zks__is_final(rc) ? rc : 0;
         return;
     }
     if (ticket != m->expect) {
         return;
     }
     m->expect = 0;
-    switch (m->state) {
-    case ZKS__DB_MKPATH:
-        made_path(m, in, out);
-        break;
-    case ZKS__DB_SETTLING:
-        settled(m, in, out);
-        break;
-    case ZKS__DB_CHECKING:
-        checked(m, in, out);
-        break;
-    case ZKS__DB_LOOKING:
-        looked(m, in, out);
-        break;
-    case ZKS__DB_BLOCKED:
-        blocked(m, in, out);
-        break;
-    case ZKS__DB_OPENING:
-        opened(m, in, out);
-        break;
-    case ZKS__DB_CLEARING:
-        cleared(m, in, out);
-        break;
-    case ZKS__DB_EXITING:
-        exited(m, in, out);
-        break;
-    case ZKS__DB_JUDGING:
-        judged(m, in, out);
-        break;
-    case ZKS__DB_LEAVING:
-        looked_leaving(m, in, out);
-        break;
-    case ZKS__DB_CLOSING:
-        closed(m, in, out);
-        break;
-    default:
-        break;
+    if (in->reply.rc == 0 && zks__listing_has_stray(&in->reply, &m->stem, m->attempt)) {
+        mess(m);
+    }
+    if (m->state == ZKS__DB_JOINING) {
+        return; /* The look has overtaken the create, which tells more. */
+    }
+    if (zks__is_final(in->reply.rc)) {
+        refused(m, in, out);
+        return;
+    }
+    if (answers[m->state] != NULL) {
+        answers[m->state](m, in, out);
     }
 }
 
@@ -863,7 +867,8 @@ static void expired(struct zks__double_barrier *m, const struct zks__in *in, str
 {
     bool made = m->own[0] != '\0' || m->t_create || m->state == ZKS__DB_SETTLING;
     m->epoch = in->epoch;
-    zks__litter_reset(&m->litter); /* The server removed it together with the session. */
+    m->proven = false;
+    zks__litter_session_over(&m->litter, in, made);
     m->t_create = 0;
     if (in_states(m, ENTRY)) {
         if (m->state == ZKS__DB_STARTING || !made) {
@@ -892,7 +897,7 @@ static void expired(struct zks__double_barrier *m, const struct zks__in *in, str
 static void tick(struct zks__double_barrier *m, const struct zks__in *in, struct zks__out *out)
 {
     if (in_states(m, EXIT) && in->now_ms >= m->exit_by) {
-        /* Cut off for so long that the session has ended for the others: to them we have died. */
+        /* Cut off for so long that to the others we have died, or each of the answers was late. */
         mess(m);
         m->litter.t_create = m->t_create;
         finish(m, out, ZKS_ELOST);
@@ -992,9 +997,4 @@ uint64_t zks__double_barrier_deadline(const struct zks__double_barrier *m)
         at = zks__min(at, zks__min(m->retry_at, zks__litter_deadline(&m->litter)));
     }
     return m->pending && !m->try_only ? zks__min(at, m->deadline) : at;
-}
-
-bool zks__double_barrier_clean(const struct zks__double_barrier *m)
-{
-    return m->state == ZKS__DB_OUT && zks__litter_over(&m->litter);
 }

@@ -1,7 +1,28 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The double barrier as a pure state machine; the promises are in docs/design.md. */
+/* The double barrier as a pure state machine; the promises are in docs/design.md.
+ *
+ * Why a round is all or none.  It opens in one multi that sets the data of every member's znode
+ * from version 0 and creates `ready`.  It fails if any of them has gone, or is in a round already.
+ * A participant that gives up deletes its znode only at version 0.  The server carries out one of the
+ * two first, and the other then fails: a member either is not in the round, or knows that it is.
+ *
+ * Why nobody joins a dead round.  Only the names in the roster are in a round.  `ready` is removed
+ * together with a child that bears the round's own name, so a late remover cannot hit a later
+ * round.  A member of the roster that is missing from a listing read after `ready` has gone for
+ * good, for it was there when the round opened.
+ *
+ * Why no id is in a round twice.  Of several znodes with one id only the first to arrive counts, and
+ * arrival is the order of the sequence numbers: a listing that shows the later znode shows the
+ * earlier one too, or that one has gone.
+ *
+ * What is believed of an absence (see step.h).  In the session that made our znode every look comes
+ * behind a write, the create, and shows all that came before it: who is missing has gone, and so has a
+ * round that is not there.  Leaving looks behind the delete.  But what became of a create or an opening
+ * whose reply was lost, and what there is in a new session, is read behind a write of its own. */
 #ifndef ZKS_CORE_DOUBLE_BARRIER_H
 #define ZKS_CORE_DOUBLE_BARRIER_H
+
+#include <string.h>
 
 #include "litter.h"
 #include "round.h"
@@ -48,20 +69,24 @@ struct zks__double_barrier {
     uint64_t epoch;
     uint64_t own_epoch; /* The session that made our znode. */
     uint32_t attempt;
+    uint32_t first_attempt; /* Of this enter. */
     uint32_t ticket;
     uint32_t expect;
     uint32_t t_create;
     uint32_t t_delete; /* The last delete of a leave. */
     int leave_error;   /* How it was refused, or 0. */
     uint64_t retry_at;
-    uint64_t exit_by; /* When an exit's outcome is waited for no longer, once cut off. */
+    uint64_t exit_by;    /* When an exit's outcome is waited for no longer. */
+    uint64_t exit_limit; /* At the latest, also if we are not cut off. */
     int exit_result;
     uint32_t misses; /* Openings that failed one after the other. */
     uint32_t clears; /* Removals of a dead round that found it incomplete, likewise. */
     bool opened;     /* While exiting: the round is known to have opened with us in it. */
     bool stirred;    /* The watch fired while a look was on its way: look again. */
+    bool unread;     /* BLOCKED: the namesake's data may not be read. */
     bool id_taken;   /* By the last look another participant had our id. */
     bool lost;       /* While inside: our session has ended. */
+    bool proven;     /* Leaving: a look has been behind a write of this session. */
     bool bare;       /* CLOSING: the parent is to stay. */
 
     char prefix[ZKS__NAME_MAX + 1];
@@ -83,8 +108,32 @@ void zks__double_barrier_step(struct zks__double_barrier *m, const struct zks__i
 
 uint64_t zks__double_barrier_deadline(const struct zks__double_barrier *m);
 
+/* zks__double_barrier_watches: whether a watch of the child is still waited for.  Those who are on
+ * their way out wait for no watch. */
+static inline bool zks__double_barrier_watches(const struct zks__double_barrier *m,
+                                               const char *name)
+{
+    bool waits =
+        m->pending && !m->try_only && m->state != ZKS__DB_EXITING && m->state != ZKS__DB_JUDGING;
+    return waits && name != NULL && (strcmp(name, "ready") == 0 || strcmp(name, m->namesake) == 0);
+}
+
 /* zks__double_barrier_clean: nothing is wanted, and nothing is left behind. */
-bool zks__double_barrier_clean(const struct zks__double_barrier *m);
+static inline bool zks__double_barrier_clean(const struct zks__double_barrier *m)
+{
+    return m->state == ZKS__DB_OUT && zks__litter_over(&m->litter);
+}
+
+/* zks__double_barrier_own: like zks__rwlock_own(). */
+static inline bool zks__double_barrier_own(const struct zks__double_barrier *m,
+                                           struct zks__owned *owned)
+{
+    bool under_way = m->t_create || m->state == ZKS__DB_JOINING || m->state == ZKS__DB_SETTLING ||
+                     m->state == ZKS__DB_JUDGING;
+    owned->name = m->own[0] != '\0' ? m->own : NULL;
+    owned->late = zks__litter_late(&m->litter);
+    return !under_way && zks__litter_none(&m->litter);
+}
 
 const char *zks__double_barrier_state_name(enum zks__double_barrier_state state);
 

@@ -43,6 +43,7 @@ bool zks_err_is_retryable(int error)
     case ZKS_EEXIST:
     case ZKS_ETOOMANY:
     case ZKS_ESYSTEM:
+    case ZKS_ELIMIT:
         return true;
     default:
         return false;
@@ -58,6 +59,9 @@ bool zks_err_is_ambiguous(int error)
     case ZKS_ELOST:
     case ZKS_ESESSION:
     case ZKS_EDISCONNECTED:
+    case ZKS_EAUTH:
+    case ZKS_EACCES:
+    case ZKS_ESERVER:
         return true;
     default:
         return false;

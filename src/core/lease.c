@@ -3,15 +3,10 @@
 
 #include <string.h>
 
-static uint64_t gap_ms(const struct zks__lease *l)
+/* Rounded up, so that no margin is too small. */
+static uint64_t share_ms(uint32_t timeout_ms, uint32_t parts)
 {
-    return l->timeout_ms / 10;
-}
-
-/* About how old an A is when it counts, with gaps as they should be. */
-static uint64_t relay_ms(const struct zks__lease *l)
-{
-    return l->timeout_ms / 4 + gap_ms(l);
+    return timeout_ms / parts + (timeout_ms % parts > 0);
 }
 
 uint64_t zks__lease_beat_ms(const struct zks__lease *l)
@@ -20,108 +15,180 @@ uint64_t zks__lease_beat_ms(const struct zks__lease *l)
     return beat > 0 ? beat : 1;
 }
 
-uint64_t zks__lease_write_ms(const struct zks__lease *l)
+uint64_t zks__lease_note_ms(const struct zks__lease *l)
 {
-    return 3 * zks__lease_beat_ms(l);
+    uint64_t note = (uint64_t)l->timeout_ms * 3 / 10; /* libzookeeper's pings come after a third. */
+    return note > 0 ? note : 1;
 }
 
-static void break_chain(struct zks__lease *l)
+/* How long after an answer at `answered_ms` the leader's next ping has been sent, or has fallen due; the last
+ * share is for a leader's clock that is slower than ours. */
+static uint64_t due_ms(const struct zks__lease *l, uint64_t answered_ms)
 {
-    l->chained = false;
-    l->relayed = false;
+    return zks__after(answered_ms, 1 + share_ms(l->timeout_ms, 4) + share_ms(l->timeout_ms, 200));
+}
+
+/* ... and how long after an answer of the leader's a ping that was due has been sent. */
+static uint64_t sent_by_ms(const struct zks__lease *l, uint64_t answered_ms)
+{
+    return zks__after(answered_ms, 1 + share_ms(l->timeout_ms, 50));
+}
+
+static uint64_t with(uint64_t from_ms, uint32_t timeout_ms)
+{
+    return zks__after(from_ms, timeout_ms - share_ms(timeout_ms, 50));
+}
+
+/* What the last server had noted may never get to the leader. */
+static void forget_answers(struct zks__lease *l)
+{
+    l->due.under_way = l->relayed.under_way = false;
     l->n = 0;
+}
+
+static uint32_t least_of(uint32_t known, uint32_t granted)
+{
+    return known == 0 || granted < known ? granted : known;
 }
 
 void zks__lease_begin(struct zks__lease *l, uint64_t asked_ms, uint32_t timeout_ms,
                       bool new_session)
 {
     bool fresh = new_session || !l->valid;
+    if (!fresh && asked_ms < l->answered_ms) {
+        asked_ms = l->answered_ms; /* A connection that answers is not given up for another one. */
+    }
+    l->least_ms = least_of(l->least_ms, timeout_ms);
     if (fresh || asked_ms > l->heard_ms) {
         l->heard_ms = asked_ms;
     }
     if (fresh) {
         l->quorum_ms = asked_ms; /* A session is created by a write. */
     }
-    l->timeout_ms = timeout_ms;
+    /* What an earlier attempt has asked of another server may still come to the leader. */
+    l->timeout_ms = fresh ? timeout_ms : l->least_ms;
+    l->answered_ms = fresh || asked_ms > l->answered_ms ? asked_ms : l->answered_ms;
     l->valid = true;
-    break_chain(l);
+    l->cut = false;
+    forget_answers(l);
 }
 
-/* A chain's answer as B: the latest A that it follows by a relay interval. */
-static void find_relayed(struct zks__lease *l, uint64_t sent_ms, uint64_t now_ms)
+/* What began long ago, and was interrupted, proves little of use: rather from a later A. */
+static bool is_old(const struct zks__lease *l, uint64_t a_ms, uint64_t now_ms)
+{
+    return zks__after(a_ms, l->timeout_ms - l->timeout_ms / 4) < now_ms;
+}
+
+static void forget_old(const struct zks__lease *l, struct zks__lease_proof *proof, uint64_t now_ms)
+{
+    if (is_old(l, proof->sent_ms, now_ms)) {
+        proof->under_way = false;
+    }
+}
+
+/* A request as W: of the latest A that it follows by long enough. */
+static void find_due(struct zks__lease *l, uint64_t sent_ms, uint64_t now_ms)
 {
     unsigned followed = 0;
-    while (followed < l->n) {
-        const struct zks__lease_answer *a = &l->answers[followed];
-        if (zks__after(a->answered_ms, l->timeout_ms / 4 + a->gap_ms) > sent_ms) {
-            break;
-        }
+    while (followed < l->n && due_ms(l, l->answers[followed].answered_ms) < sent_ms) {
         followed++;
     }
     if (followed > 0) {
-        l->relayed = true;
-        l->relayed_sent_ms = l->answers[followed - 1].sent_ms;
-        l->relayed_by_ms = now_ms;
+        uint64_t a_ms = l->answers[followed - 1].sent_ms;
+        l->due = (struct zks__lease_proof){!is_old(l, a_ms, now_ms), a_ms, now_ms};
         l->n -= followed;
         memmove(l->answers, l->answers + followed, l->n * sizeof l->answers[0]);
+    }
+}
+
+/* As C, as B and as W, each of another A: of what came before this answer. */
+static void leader_answered(struct zks__lease *l, bool quorum, uint64_t sent_ms, uint64_t now_ms)
+{
+    bool not_closing = quorum || now_ms < with(l->heard_ms, l->timeout_ms);
+    forget_old(l, &l->relayed, sent_ms);
+    forget_old(l, &l->due, sent_ms);
+    if (l->relayed.under_way && sent_ms > l->relayed.by_ms && not_closing) {
+        l->heard_ms = l->relayed.sent_ms > l->heard_ms ? l->relayed.sent_ms : l->heard_ms;
+        l->relayed.under_way = false;
+    }
+    if (l->due.under_way && !l->relayed.under_way && sent_ms > sent_by_ms(l, l->due.by_ms)) {
+        l->relayed = (struct zks__lease_proof){true, l->due.sent_ms, now_ms};
+        l->due.under_way = false;
+    }
+    if (!l->due.under_way) {
+        find_due(l, sent_ms, now_ms);
+    }
+}
+
+/* As A.  Spaced so that the table spans a session timeout. */
+static void note(struct zks__lease *l, uint64_t sent_ms, uint64_t now_ms)
+{
+    uint64_t spacing = l->timeout_ms / (ZKS__LEASE_MAX - 2);
+    if (l->n == 0 || sent_ms > zks__after(l->answers[l->n - 1].sent_ms, spacing)) {
+        if (l->n == ZKS__LEASE_MAX) {
+            memmove(l->answers, l->answers + 1, --l->n * sizeof l->answers[0]);
+        }
+        l->answers[l->n++] = (struct zks__lease_answer){sent_ms, now_ms};
     }
 }
 
 void zks__lease_answered(struct zks__lease *l, enum zks__route route, uint64_t sent_ms,
                          uint64_t now_ms)
 {
-    if (!l->valid || route == ZKS__ROUTE_FOLLOWER) {
+    if (!l->valid || l->cut) {
         return;
     }
+    l->answered_ms = sent_ms > l->answered_ms ? sent_ms : l->answered_ms;
     if (route == ZKS__ROUTE_QUORUM && sent_ms > l->quorum_ms) {
         l->quorum_ms = sent_ms;
     }
-    uint64_t gap = l->chained && now_ms > l->last_sent_ms ? now_ms - l->last_sent_ms : 0;
-    gap += l->timeout_ms / 200; /* The leader's pings go by its own clock. */
-    for (unsigned i = 0; i < l->n; i++) {
-        if (gap > l->answers[i].gap_ms) {
-            l->answers[i].gap_ms = gap;
-        }
+    if (route != ZKS__ROUTE_FOLLOWER) {
+        leader_answered(l, route == ZKS__ROUTE_QUORUM, sent_ms, now_ms);
     }
-    l->chained = true;
-    if (sent_ms > l->last_sent_ms) {
-        l->last_sent_ms = sent_ms;
+    note(l, sent_ms, now_ms);
+}
+
+bool zks__lease_wants_write(const struct zks__lease *l, uint64_t now_ms)
+{
+    return l->relayed.under_way && now_ms >= with(l->heard_ms, l->timeout_ms);
+}
+
+uint64_t zks__lease_next_ms(const struct zks__lease *l)
+{
+    if (l->quorum_ms < l->heard_ms) {
+        return 0;
     }
-    if (l->relayed && sent_ms > l->relayed_by_ms) {
-        if (l->relayed_sent_ms > l->heard_ms) {
-            l->heard_ms = l->relayed_sent_ms;
-        }
-        l->relayed = false;
+    if (l->relayed.under_way) {
+        return zks__after(l->relayed.by_ms, 1);
     }
-    if (!l->relayed) {
-        find_relayed(l, sent_ms, now_ms);
+    if (l->due.under_way) {
+        return zks__after(sent_by_ms(l, l->due.by_ms), 1);
     }
-    /* Spaced so that the table spans more than a relay interval. */
-    if (l->n == 0 ||
-        sent_ms > zks__after(l->answers[l->n - 1].sent_ms, relay_ms(l) / (ZKS__LEASE_MAX / 4))) {
-        if (l->n == ZKS__LEASE_MAX) {
-            memmove(l->answers, l->answers + 1, --l->n * sizeof l->answers[0]);
-        }
-        l->answers[l->n++] = (struct zks__lease_answer){sent_ms, now_ms, gap_ms(l)};
-    }
+    return l->n > 0 ? zks__after(due_ms(l, l->answers[0].answered_ms), 1) : ZKS__NEVER;
+}
+
+void zks__lease_cut(struct zks__lease *l)
+{
+    l->cut = true;
 }
 
 void zks__lease_end(struct zks__lease *l)
 {
+    uint32_t least_ms = l->least_ms;
     memset(l, 0, sizeof *l);
-}
-
-static uint64_t until(const struct zks__lease *l, uint64_t from_ms)
-{
-    return l->valid ? zks__after(from_ms, l->timeout_ms - l->timeout_ms / 50) : 0;
+    l->least_ms = least_ms;
 }
 
 uint64_t zks__lease_safe_until(const struct zks__lease *l)
 {
-    return until(l, zks__min(l->heard_ms, l->quorum_ms));
+    uint64_t at = with(zks__min(l->heard_ms, l->quorum_ms), l->timeout_ms);
+    if (!l->valid) {
+        return 0;
+    }
+    return l->cut ? zks__min(at, with(l->answered_ms, l->least_ms)) : at;
 }
 
-uint64_t zks__lease_heard_until(const struct zks__lease *l)
+uint64_t zks__lease_over_ms(const struct zks__lease *l)
 {
-    return until(l, l->heard_ms);
+    return with(l->answered_ms, l->least_ms);
 }

@@ -36,3 +36,14 @@ bool zks__listing_has_stray(const struct zks__reply *listing, const struct zks__
     }
     return false;
 }
+
+size_t zks__listing_drop_ours(const struct zks__reply *listing, const struct zks__stem *stem)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < listing->n_children; i++) {
+        if (!zks__stem_owns(stem, listing->children[i])) {
+            listing->children[n++] = listing->children[i];
+        }
+    }
+    return n;
+}

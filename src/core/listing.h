@@ -15,4 +15,7 @@ const char *zks__listing_made(const struct zks__reply *listing, const struct zks
 bool zks__listing_has_stray(const struct zks__reply *listing, const struct zks__stem *stem,
                             uint32_t attempt);
 
+/* zks__listing_drop_ours: removes the znodes made by the handle from the children; returns how many are left. */
+size_t zks__listing_drop_ours(const struct zks__reply *listing, const struct zks__stem *stem);
+
 #endif

@@ -5,6 +5,8 @@
 
 enum {
     SWEEP_MAX = 4, /* Deletes for one listing; another listing follows anyway. */
+    DOUBLED_MAX = 16,
+    LATE_MAX = 4, /* Each late create needs a stalled server of its own. */
     LOOKS = 4 /* After 1, 2, 4 and 8 session timeouts more: no server stands still for so long. */
 };
 
@@ -13,8 +15,22 @@ void zks__litter_reset(struct zks__litter *l)
     memset(l, 0, sizeof *l);
 }
 
+static void allow(struct zks__litter *l)
+{
+    l->refused = 0;
+    l->refusals = 0;
+}
+
+void zks__litter_session_over(struct zks__litter *l, const struct zks__in *in, bool made)
+{
+    bool left = in->given_up && (made || !zks__litter_over(l));
+    zks__litter_reset(l);
+    l->dirty = left;
+}
+
 void zks__litter_doubt(struct zks__litter *l, const struct zks__in *in)
 {
+    l->late = l->looks == 0 ? 1 : l->late < LATE_MAX ? l->late + 1 : LATE_MAX;
     l->looks = LOOKS;
     l->look_at = zks__after(in->now_ms, in->timeout_ms);
 }
@@ -30,7 +46,7 @@ static uint32_t request_delete(const struct zks__owner *own, const char *name, s
 {
     struct zks__req *req = zks__out_add(out, ZKS__DELETE, own->dir);
     req->name = name;
-    req->ticket = ++*own->ticket;
+    req->ticket = zks__next_ticket(own->ticket);
     return req->ticket;
 }
 
@@ -44,13 +60,13 @@ void zks__litter_delete(struct zks__litter *l, const struct zks__owner *own, con
     l->t_delete = request_delete(own, name, out);
 }
 
-/* A lost create may have been carried out on a server that is ahead of ours: the sync brings ours
- * up to it before the listing. */
+/* A lost create or delete may have been carried out on servers that are ahead of ours: the write brings
+ * ours up to that before the listing, which a deposed leader's sync would not (see step.h). */
 static void list(struct zks__litter *l, const struct zks__owner *own, struct zks__out *out)
 {
     struct zks__req *req = zks__out_add(out, ZKS__CHILDREN, own->dir);
-    req->sync = true;
-    req->ticket = l->t_list = ++*own->ticket;
+    req->quorum = true;
+    req->ticket = l->t_list = zks__next_ticket(own->ticket);
 }
 
 /* The deletes are not followed one by one: the listing that goes out behind them tells.  Of a refusal
@@ -70,16 +86,38 @@ static void sweep(struct zks__litter *l, const struct zks__owner *own, const str
     }
     if (found == 0) {
         l->dirty = false;
-        l->refused = 0;
-    } else if (in->now_ms >= l->retry_at) {
+        allow(l);
+    } else if (in->now_ms >= l->retry_at && l->refused == 0) {
         l->retry_at = zks__after(in->now_ms, ZKS__RETRY_MS);
         list(l, own, out);
     }
 }
 
-static int refusal(int rc)
+void zks__litter_hurry(struct zks__litter *l)
 {
-    return rc == ZKS_ENOENT || rc == ZKS__UNKNOWN ? 0 : rc;
+    l->refused = 0;
+    l->refusals = 0;
+    l->retry_at = 0;
+}
+
+/* Without the root there is no folder either. */
+static bool is_gone(int rc)
+{
+    return rc == ZKS_ENOENT || rc == ZKS_ENOCHROOT;
+}
+
+static void put_off(struct zks__litter *l, const struct zks__in *in)
+{
+    uint64_t most = in->timeout_ms > ZKS__RETRY_MS ? in->timeout_ms : ZKS__RETRY_MS;
+    uint64_t wait = (uint64_t)ZKS__RETRY_MS << l->refusals;
+    l->refusals += l->refusals < DOUBLED_MAX;
+    l->retry_at = zks__after(in->now_ms, zks__min(wait, most));
+}
+
+static void refuse(struct zks__litter *l, const struct zks__in *in, int rc)
+{
+    l->refused = rc;
+    put_off(l, in);
 }
 
 bool zks__litter_reply(struct zks__litter *l, const struct zks__owner *own,
@@ -102,32 +140,42 @@ bool zks__litter_reply(struct zks__litter *l, const struct zks__owner *own,
     }
     if (reply->ticket == l->t_delete) {
         l->t_delete = 0;
-        *rc = reply->rc;
-        if (reply->rc != 0 && reply->rc != ZKS_ENOENT) {
-            l->dirty = true;
-            l->retry_at = zks__after(in->now_ms, reply->rc == ZKS__UNKNOWN ? 0 : ZKS__RETRY_MS);
+        *rc = is_gone(reply->rc) ? ZKS_ENOENT : reply->rc;
+        l->dirty |= *rc != 0 && *rc != ZKS_ENOENT;
+        if (*rc != ZKS_ENOENT && zks__is_final(*rc)) {
+            refuse(l, in, *rc);
+        } else {
+            allow(l);
+            /* ENOTEMPTY is of the parent, which was to go as well. */
+            l->retry_at = *rc == ZKS_ENOTEMPTY ? zks__after(in->now_ms, ZKS__RETRY_MS) : 0;
         }
-        /* ENOTEMPTY is of the parent, which was to go as well. */
-        l->refused = reply->rc == ZKS_ENOTEMPTY ? 0 : refusal(reply->rc);
         return true;
     }
     if (reply->ticket == l->t_sweep) {
         l->t_sweep = 0;
         /* No znode of ours has children: it is a stranger's that only bears our mark. */
-        int refused = reply->rc == ZKS_ENOTEMPTY ? ZKS_ELAYOUT : refusal(reply->rc);
-        l->refused = l->dirty ? refused : 0;
+        int refused = reply->rc == ZKS_ENOTEMPTY ? ZKS_ELAYOUT : reply->rc;
+        if (l->dirty && !is_gone(refused) && zks__is_final(refused)) {
+            refuse(l, in, refused);
+        } else if (refused != ZKS__UNKNOWN) {
+            allow(l);
+        } else {
+            put_off(l, in);
+        }
         return true;
     }
     if (reply->ticket == l->t_list) {
         l->t_list = 0;
         if (reply->rc == 0) {
             sweep(l, own, in, out);
-        } else if (reply->rc == ZKS_ENOENT) {
+        } else if (is_gone(reply->rc)) {
             l->dirty = false; /* The whole directory is gone. */
-            l->refused = 0;
+            allow(l);
+        } else if (zks__is_final(reply->rc)) {
+            refuse(l, in, reply->rc);
         } else {
-            l->retry_at = zks__after(in->now_ms, ZKS__RETRY_MS);
-            l->refused = refusal(reply->rc);
+            put_off(l, in);
+            l->refused = 0;
         }
         return true;
     }
@@ -140,8 +188,8 @@ void zks__litter_work(struct zks__litter *l, const struct zks__owner *own, const
     if (l->looks > 0 && in->connected && in->now_ms >= l->look_at) {
         look_again(l, in);
     }
-    if (!l->dirty || l->t_list || l->t_create || l->t_delete || !in->connected ||
-        in->now_ms < l->retry_at) {
+    bool waits = l->t_list || l->t_create || l->t_delete || (l->t_sweep && l->refused != 0);
+    if (!l->dirty || waits || !in->connected || in->now_ms < l->retry_at) {
         return;
     }
 

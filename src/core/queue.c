@@ -12,6 +12,16 @@ static bool nearer(const struct zks__contender *a, const char *a_name,
     return strcmp(a_name, b_name) < 0;
 }
 
+/* Whether the child is a contender that is not ours and comes before `place`. */
+static bool precedes(const char *name, const struct zks__place *place, struct zks__contender *c)
+{
+    if (!zks__contender_parse(name, c) || zks__stem_owns(place->stem, name)) {
+        return false;
+    }
+    bool tie = c->seq == place->seq && strcmp(name, place->passed) > 0;
+    return tie || zks__seq_before(c->seq, place->seq);
+}
+
 const char *zks__queue_ahead(const struct zks__reply *listing, const struct zks__place *place)
 {
     const char *best_name = NULL;
@@ -19,14 +29,7 @@ const char *zks__queue_ahead(const struct zks__reply *listing, const struct zks_
     for (size_t i = 0; i < listing->n_children; i++) {
         const char *name = listing->children[i];
         struct zks__contender c;
-        if (!zks__contender_parse(name, &c) || zks__stem_owns(place->stem, name)) {
-            continue;
-        }
-        bool tie = c.seq == place->seq && strcmp(name, place->passed) > 0;
-        if (!tie && !zks__seq_before(c.seq, place->seq)) {
-            continue;
-        }
-        if (place->mode == ZKS__READ && c.mode == ZKS__READ) {
+        if (!precedes(name, place, &c) || (place->mode == ZKS__READ && c.mode == ZKS__READ)) {
             continue;
         }
         if (best_name == NULL || nearer(&c, name, &best, best_name)) {
@@ -35,4 +38,33 @@ const char *zks__queue_ahead(const struct zks__reply *listing, const struct zks_
         }
     }
     return best_name;
+}
+
+enum { MATES_FEW = 16 };
+
+/* Readers behind the last writer ahead of a reader come in with it; those ahead of a writer, where there is no
+ * other one, are in already. */
+unsigned zks__queue_turns(const struct zks__reply *listing, const struct zks__place *place)
+{
+    const char *ahead = zks__queue_ahead(listing, place);
+    struct zks__contender last;
+    unsigned writers = 0;
+    unsigned all = 0;
+    unsigned mates = 0;
+    if (ahead == NULL || !zks__contender_parse(ahead, &last)) {
+        return 0;
+    }
+    for (size_t i = 0; i < listing->n_children; i++) {
+        struct zks__contender c;
+        if (!precedes(listing->children[i], place, &c)) {
+            continue;
+        }
+        if (zks__seq_before(last.seq, c.seq)) {
+            mates++;
+        } else {
+            all++;
+            writers += c.mode == ZKS__WRITE;
+        }
+    }
+    return writers == 0 ? 1 : all + mates / MATES_FEW;
 }

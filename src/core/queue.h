@@ -19,4 +19,8 @@ struct zks__place {
  */
 const char *zks__queue_ahead(const struct zks__reply *listing, const struct zks__place *place);
 
+/* zks__queue_turns: after how many others it is the turn of `place`, or nearly so; 1 where those who hold are
+ * the only ones ahead, 0 where nobody is.  Of readers that come in together only the first few count as next. */
+unsigned zks__queue_turns(const struct zks__reply *listing, const struct zks__place *place);
+
 #endif

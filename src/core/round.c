@@ -104,23 +104,26 @@ const char *zks__roster_next(const struct zks__roster *r, size_t *at, size_t *le
     return name;
 }
 
-/* Whether a stretch of text that has no end mark contains a word. */
-static bool within(const char *text, size_t len, const char *word)
+/* The hex digits of an attempt have no end mark.  They sort as the attempts do. */
+enum zks__part zks__roster_part(const struct zks__roster *r, const struct zks__stem *stem,
+                                uint32_t first, uint32_t attempt)
 {
-    size_t word_len = strlen(word);
-    for (size_t i = 0; i + word_len <= len; i++) {
-        if (memcmp(text + i, word, word_len) == 0) {
-            return true;
+    char from[ZKS__UUID_LEN + 1];
+    char ours[ZKS__UUID_LEN + 1];
+    enum zks__part part = ZKS__PART_NONE;
+    zks__uuid(from, stem, first);
+    zks__uuid(ours, stem, attempt);
+    for (size_t i = 0; i + ZKS__UUID_LEN <= r->len; i++) {
+        const char *uuid = r->names + i;
+        int order = memcmp(uuid, ours, ZKS__UUID_LEN);
+        if (order == 0) {
+            return ZKS__PART_OURS;
+        }
+        if (order < 0 && memcmp(uuid, from, ZKS__UUID_LEN) >= 0 && zks__uuid_valid(uuid)) {
+            part = ZKS__PART_EARLIER;
         }
     }
-    return false;
-}
-
-bool zks__roster_has(const struct zks__roster *r, const struct zks__stem *stem, uint32_t attempt)
-{
-    char uuid[ZKS__UUID_LEN + 1];
-    zks__uuid(uuid, stem, attempt);
-    return within(r->names, r->len, uuid);
+    return part;
 }
 
 typedef int (*compare_fn)(const char *, const char *);

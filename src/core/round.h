@@ -34,8 +34,11 @@ size_t zks__roster_write(char *buf, const char *round, const char *const *names,
 /* zks__roster_next: the next participant's name, or NULL; `*at` starts as 0. */
 const char *zks__roster_next(const struct zks__roster *r, size_t *at, size_t *len);
 
-/* zks__roster_has: whether that attempt of the handle takes part. */
-bool zks__roster_has(const struct zks__roster *r, const struct zks__stem *stem, uint32_t attempt);
+enum zks__part { ZKS__PART_NONE, ZKS__PART_OURS, ZKS__PART_EARLIER };
+
+/* zks__roster_part: whether a handle's attempt takes part, or an earlier one from `first` on. */
+enum zks__part zks__roster_part(const struct zks__roster *r, const struct zks__stem *stem,
+                                uint32_t first, uint32_t attempt);
 
 struct zks__presence {
     size_t total;

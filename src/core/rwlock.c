@@ -10,7 +10,8 @@
  *                     |                                          +--WAITING
  *                     +--- the session expired, or our znode was taken away
  *
- *   LISTING --nobody ahead, but the lease is short--> CONFIRMING --proven--> HELD
+ *   LISTING --nobody ahead, but the lease is short--> CONFIRMING --longer--> LISTING
+ *   LISTING, CONFIRMING --short for two session timeouts--> STARTING, then the end of the queue
  *   HELD, DOWNGRADING --unlock--> IDLE
  *   HELD, DOWNGRADING --lease over, session expired, znode gone--> LOST --unlock--> IDLE
  *
@@ -29,6 +30,10 @@
 
 #include "listing.h"
 #include "queue.h"
+
+/* Fewer turns than before, and contenders than in all, for those who look at the queue as often as they may; with more
+ * than the last in all nobody does, for a listing can be too long for the servers to read our next request. */
+enum { TURNS_FEW = 32, LISTED_FEW = 256, LISTED_MOST = 8192 };
 
 #define STATE(s) (1u << ZKS__RWLOCK_##s)
 
@@ -50,8 +55,7 @@ static const struct {
     [ZKS__RWLOCK_WATCHING] = {"watching",
                               STATE(IDLE) | STATE(STARTING) | STATE(LISTING) | STATE(WAITING)},
     [ZKS__RWLOCK_WAITING] = {"waiting", STATE(IDLE) | STATE(STARTING) | STATE(LISTING)},
-    [ZKS__RWLOCK_CONFIRMING] = {"confirming", STATE(IDLE) | STATE(STARTING) | STATE(QUEUING) |
-                                                  STATE(LISTING) | STATE(HELD)},
+    [ZKS__RWLOCK_CONFIRMING] = {"confirming", STATE(IDLE) | STATE(STARTING) | STATE(LISTING)},
     [ZKS__RWLOCK_HELD] = {"held", STATE(IDLE) | STATE(DOWNGRADING) | STATE(LOST)},
     [ZKS__RWLOCK_DOWNGRADING] = {"downgrading", STATE(IDLE) | STATE(HELD) | STATE(LOST)},
     [ZKS__RWLOCK_LOST] = {"lost", STATE(IDLE)},
@@ -89,7 +93,7 @@ static struct zks__req *ask(struct zks__rwlock *m, struct zks__out *out, enum zk
 {
     struct zks__req *req = zks__out_add(out, kind, m->dir);
     req->name = name;
-    req->ticket = ++m->ticket;
+    req->ticket = zks__next_ticket(&m->ticket);
     return req;
 }
 
@@ -113,6 +117,10 @@ static void start(struct zks__rwlock *m, const struct zks__in *in, struct zks__o
         complete(m, out, m->litter.refused); /* What it left before cannot be deleted. */
         return;
     }
+    m->looked_at = 0;
+    m->soon = true;
+    m->modest = false;
+    m->confirmed_by = 0;
     if (!in->connected || zks__litter_blocks(&m->litter)) {
         enter(m, ZKS__RWLOCK_STARTING);
         return;
@@ -180,7 +188,9 @@ static void retry_later(struct zks__rwlock *m, const struct zks__in *in)
     m->retry_at = in->connected ? zks__after(in->now_ms, ZKS__RETRY_MS) : ZKS__NEVER;
 }
 
-/* Brings our server up to date and lists, to find out what became of a create or a swap. */
+/* Brings our server up to date and lists, to find out what became of a create or a swap.  Were a create
+ * overlooked, the listing behind the next one would show it and it would be swept; but if that one is
+ * cancelled, the first would stand in everybody's way until then.  No grant depends on this. */
 static void settle(struct zks__rwlock *m, const struct zks__in *in, struct zks__out *out)
 {
     m->expect = 0;
@@ -188,7 +198,7 @@ static void settle(struct zks__rwlock *m, const struct zks__in *in, struct zks__
     m->in_doubt = true;
     if (in->connected) {
         struct zks__req *req = ask(m, out, ZKS__CHILDREN, NULL);
-        req->sync = true;
+        req->quorum = true;
         m->expect = req->ticket;
     }
 }
@@ -198,7 +208,7 @@ static void look_at_own(struct zks__rwlock *m, const struct zks__in *in, struct 
     m->look_at = ZKS__NEVER;
     if (m->state == ZKS__RWLOCK_HELD && in->connected) {
         struct zks__req *req = ask(m, out, ZKS__GET, m->own);
-        req->watch = true;
+        req->watch = req->may_poll = true;
         m->t_own = req->ticket;
     }
 }
@@ -210,22 +220,93 @@ static void hold(struct zks__rwlock *m, const struct zks__in *in, struct zks__ou
     complete(m, out, 0);
 }
 
-/* Nobody is ahead.  Taking it is allowed only while the session is sure to live, which a write is to
- * prove first where that is not known for much longer: after a long wait in which nothing was
- * written, or a pause of the process. */
+/* Nobody is ahead.  Taking it is allowed only while the session is sure to live, for long enough to be of
+ * use.  Where that is not known, after a long time in which nothing was locked or a pause of the process, the
+ * driver proves it first; with a leader that is far away it may never become much. */
+static bool is_sure(const struct zks__in *in, uint32_t parts)
+{
+    return zks__after(in->now_ms, in->timeout_ms / parts) < in->safe_until_ms;
+}
+
+/* When a contender that is first, but cannot prove its lease, makes room for those behind it. */
+static uint64_t gives_way_at(const struct zks__rwlock *m, const struct zks__in *in)
+{
+    return zks__after(m->confirmed_by, (uint64_t)in->timeout_ms + in->timeout_ms / 2);
+}
+
+/* Queues again at the end.  The new create waits for the delete, whose request names m->own. */
+static void give_way(struct zks__rwlock *m, const struct zks__in *in, struct zks__out *out)
+{
+    leave(m, in, out);
+    enter(m, ZKS__RWLOCK_STARTING);
+}
+
 static void grant(struct zks__rwlock *m, const struct zks__in *in, struct zks__out *out)
 {
-    if (zks__after(in->now_ms, in->timeout_ms / 4) < in->safe_until_ms) {
+    /* The listing that comes after the proof takes some of what has been proved. */
+    if (is_sure(in, m->confirmed_by == 0 ? 4 : m->modest ? 20 : 10)) {
         hold(m, in, out);
-    } else {
-        enter(m, ZKS__RWLOCK_CONFIRMING);
-        m->expect = ask(m, out, ZKS__CHECK, m->own)->ticket;
+        return;
     }
+    if (m->confirmed_by == 0) {
+        m->confirmed_by = zks__after(in->now_ms, in->timeout_ms / 2 + 1);
+    } else if (in->now_ms >= gives_way_at(m, in)) {
+        give_way(m, in, out);
+        return;
+    }
+    enter(m, ZKS__RWLOCK_CONFIRMING);
+    m->retry_at = m->modest ? gives_way_at(m, in) : m->confirmed_by;
+}
+
+/* Somebody can have deleted our znode meanwhile, so the queue is looked at once more. */
+static void confirm(struct zks__rwlock *m, const struct zks__in *in, struct zks__out *out)
+{
+    if (in->now_ms >= m->confirmed_by) {
+        m->modest = true;
+        m->retry_at = gives_way_at(m, in);
+    }
+    if (is_sure(in, m->modest ? 10 : 4)) {
+        list(m, in, out);
+    } else if (in->now_ms >= m->retry_at) {
+        give_way(m, in, out);
+    }
+}
+
+/* Whether our turn comes soon: only the holders are ahead, or at the rate at which the queue has moved since the last
+ * look it comes within half of the session timeout.  Listings in quick succession do not update the rate. */
+static void reckon(struct zks__rwlock *m, const struct zks__in *in, unsigned turns)
+{
+    uint64_t passed_ms = in->now_ms - m->looked_at;
+    if (m->looked_at == 0) {
+        m->turn_at = 0;
+        m->turns = turns;
+        m->looked_at = in->now_ms;
+    } else if (passed_ms > in->timeout_ms / 16) {
+        unsigned moved = m->turns > turns ? m->turns - turns : 0;
+        m->turn_at = moved > 0 ? zks__after(in->now_ms, passed_ms * turns / moved) : ZKS__NEVER;
+        m->turns = turns;
+        m->looked_at = in->now_ms;
+    }
+    bool known =
+        m->turn_at != 0 && m->listed <= LISTED_MOST; /* Else nobody looks whether it still is so. */
+    m->soon = turns <= 1 || (known && m->turn_at <= zks__after(in->now_ms, in->timeout_ms / 2));
+}
+
+/* The first look comes early, to measure how fast the queue moves; later ones halve the remaining wait.  The interval
+ * grows with the distance and with the length of the queue, whose listings are large. */
+static uint64_t next_look_ms(const struct zks__rwlock *m, const struct zks__in *in)
+{
+    uint64_t early_ms = (in->timeout_ms / 8 + 1) * (1 + m->listed / LISTED_FEW);
+    uint64_t late_ms = 2 * early_ms + (in->timeout_ms / 4 + 1) * (m->turns / TURNS_FEW);
+    uint64_t halfway_ms = m->turn_at > in->now_ms ? (m->turn_at - in->now_ms) / 2 : 0;
+    uint64_t next_ms = halfway_ms < early_ms ? early_ms : zks__min(halfway_ms, late_ms);
+    return m->listed > LISTED_MOST ? ZKS__NEVER : zks__after(in->now_ms, next_ms);
 }
 
 static void watch_ahead(struct zks__rwlock *m, struct zks__out *out, enum zks__req_kind kind)
 {
     enter(m, ZKS__RWLOCK_WATCHING);
+    m->unread = kind == ZKS__EXISTS;
     struct zks__req *req = ask(m, out, kind, m->ahead);
     req->watch = true;
     m->expect = req->ticket;
@@ -238,10 +319,6 @@ static void listed(struct zks__rwlock *m, const struct zks__in *in, struct zks__
         retry_later(m, in);
         return;
     }
-    if (reply->rc != 0 && reply->rc != ZKS_ENOENT) {
-        fail(m, in, out, reply->rc);
-        return;
-    }
     if (reply->rc == ZKS_ENOENT || !zks__listing_contains(reply, m->own)) {
         /* Somebody took our znode away.  Our session reads its own writes, so this is no lag. */
         start(m, in, out);
@@ -252,6 +329,8 @@ static void listed(struct zks__rwlock *m, const struct zks__in *in, struct zks__
     }
     const struct zks__place place = {&m->stem, m->mode, m->seq, m->passed};
     const char *ahead = zks__queue_ahead(reply, &place);
+    m->listed = reply->n_children;
+    reckon(m, in, zks__queue_turns(reply, &place));
     if (ahead == NULL) {
         grant(m, in, out);
     } else if (m->try_only) {
@@ -306,10 +385,8 @@ static void made_path(struct zks__rwlock *m, const struct zks__in *in, struct zk
 {
     if (in->reply.rc == 0) {
         start(m, in, out);
-    } else if (in->reply.rc == ZKS__UNKNOWN || in->reply.rc == ZKS_ENOENT) {
-        retry_later(m, in);
     } else {
-        fail(m, in, out, in->reply.rc);
+        retry_later(m, in);
     }
 }
 
@@ -321,7 +398,7 @@ static void settled(struct zks__rwlock *m, const struct zks__in *in, struct zks_
         return;
     }
     if (reply->rc != 0) {
-        retry_later(m, in);
+        retry_later(m, in); /* Not known; a refusal is for refused(). */
         return;
     }
     struct zks__contender c;
@@ -347,12 +424,9 @@ static void adopted(struct zks__rwlock *m, const struct zks__in *in, struct zks_
     } else if (reply->rc == 0 && reply->stat.owner == in->session) {
         m->token = (uint64_t)reply->stat.czxid;
         list(m, in, out);
-    } else if (reply->rc == 0 || reply->rc == ZKS_ENOENT) {
+    } else {
         m->litter.dirty = reply->rc == 0 ? true : m->litter.dirty;
         start(m, in, out);
-    } else {
-        m->litter.dirty = true;
-        fail(m, in, out, reply->rc);
     }
 }
 
@@ -363,12 +437,8 @@ static void watched(struct zks__rwlock *m, const struct zks__in *in, struct zks_
     if (reply->rc == ZKS__UNKNOWN) {
         enter(m, ZKS__RWLOCK_LISTING);
         retry_later(m, in);
-    } else if (reply->rc == ZKS_EACCES) {
-        watch_ahead(m, out, ZKS__EXISTS); /* exists() needs no permission. */
     } else if (reply->rc == ZKS_ENOENT) {
         list(m, in, out);
-    } else if (reply->rc != 0) {
-        fail(m, in, out, reply->rc);
     } else if (zks__contender_parse(m->ahead, &c) && c.seq == m->seq &&
                (c.has_token ? c.token : (uint64_t)reply->stat.czxid) > m->token) {
         memcpy(m->passed, m->ahead, sizeof m->passed);
@@ -382,21 +452,7 @@ static void watched(struct zks__rwlock *m, const struct zks__in *in, struct zks_
         }
         m->holder[reply->data != NULL ? len : 0] = '\0';
         enter(m, ZKS__RWLOCK_WAITING);
-    }
-}
-
-static void confirmed(struct zks__rwlock *m, const struct zks__in *in, struct zks__out *out)
-{
-    int rc = in->reply.rc;
-    if (rc == ZKS_ENOENT) {
-        start(m, in, out);
-    } else if (rc != 0 && rc != ZKS__UNKNOWN) {
-        fail(m, in, out, rc);
-    } else if (rc == 0 && in->now_ms < in->safe_until_ms) {
-        hold(m, in, out);
-    } else {
-        enter(m, ZKS__RWLOCK_LISTING); /* The proof takes a while, right after a reconnect. */
-        retry_later(m, in);
+        m->retry_at = next_look_ms(m, in);
     }
 }
 
@@ -431,11 +487,12 @@ static void downgrade_reply(struct zks__rwlock *m, const struct zks__in *in, str
     bool is_listing = m->in_doubt;
     if (reply->rc == ZKS__UNKNOWN || (reply->rc == ZKS_EEXIST && !is_listing)) {
         retry_later(m, in);
-    } else if (reply->rc == ZKS_ENOENT) {
+    } else if (reply->rc == ZKS_ENOENT || reply->rc == ZKS_ENOCHROOT) {
         lose(m, in, out, true);
     } else if (reply->rc != 0 && is_listing) {
-        complete(m, out, reply->rc); /* This says nothing of the swap, which is still in doubt. */
-        retry_later(m, in);
+        /* This says nothing of the swap, which is still in doubt. */
+        complete(m, out, reply->rc);
+        m->retry_at = in->connected ? zks__after(in->now_ms, in->timeout_ms) : ZKS__NEVER;
     } else if (reply->rc != 0) {
         enter(m, ZKS__RWLOCK_HELD); /* Refused: nothing has changed. */
         m->look_at = in->now_ms;
@@ -446,6 +503,19 @@ static void downgrade_reply(struct zks__rwlock *m, const struct zks__in *in, str
         swap(m, in, out);
     } else {
         lose(m, in, out, true);
+    }
+}
+
+/* What the state waits for has had a final answer. */
+static void refused(struct zks__rwlock *m, const struct zks__in *in, struct zks__out *out)
+{
+    int rc = in->reply.rc;
+    if (m->state == ZKS__RWLOCK_DOWNGRADING) {
+        downgrade_reply(m, in, out); /* It is held all the same. */
+    } else if (m->state == ZKS__RWLOCK_WATCHING && rc == ZKS_EACCES && !m->unread) {
+        watch_ahead(m, out, ZKS__EXISTS); /* With most servers this needs no right. */
+    } else if (m->state > ZKS__RWLOCK_STARTING && m->state < ZKS__RWLOCK_HELD) {
+        fail(m, in, out, rc);
     }
 }
 
@@ -479,6 +549,7 @@ static void unlock(struct zks__rwlock *m, const struct zks__in *in, struct zks__
     } else {
         leave(m, in, out);
     }
+    zks__litter_hurry(&m->litter);
     enter(m, ZKS__RWLOCK_IDLE);
     if (m->deadline <= in->now_ms) {
         complete(m, out, 0); /* Not to be waited for. */
@@ -503,10 +574,14 @@ static void request_lock(struct zks__rwlock *m, const struct zks__in *in, struct
     } else {
         take(m, in);
         m->mode = in->request.what == ZKS__RWLOCK_WRLOCK ? ZKS__WRITE : ZKS__READ;
+        if (m->try_only) { /* It does not wait for others, but the servers can be slow. */
+            m->deadline = zks__after(in->now_ms, in->timeout_ms);
+        }
         if (m->t_reset) {
             m->t_reset = 0; /* The reset gives way to whoever wants the lock now. */
             m->litter.dirty = true;
         }
+        zks__litter_hurry(&m->litter);
         start(m, in, out);
     }
 }
@@ -571,10 +646,13 @@ static void own_reply(struct zks__rwlock *m, const struct zks__in *in, struct zk
     if (m->state != ZKS__RWLOCK_HELD) {
         return;
     }
-    if (in->reply.rc == ZKS_ENOENT || (in->reply.rc == 0 && in->reply.stat.owner != in->session)) {
+    bool gone = in->reply.rc == ZKS_ENOENT || in->reply.rc == ZKS_ENOCHROOT;
+    if (gone || (in->reply.rc == 0 && in->reply.stat.owner != in->session)) {
         lose(m, in, out, true);
     } else if (in->reply.rc == ZKS__UNKNOWN) {
         m->look_at = zks__after(in->now_ms, ZKS__RETRY_MS);
+    } else if (in->reply.unwatched || in->reply.rc != 0) {
+        m->look_at = zks__after(in->now_ms, in->timeout_ms); /* No watch tells of its removal. */
     }
 }
 
@@ -595,6 +673,11 @@ static void replied(struct zks__rwlock *m, const struct zks__in *in, struct zks_
         own_reply(m, in, out);
     } else if (ticket == m->t_reset) {
         reset_listed(m, in, out);
+    } else if (ticket == m->expect && m->state == ZKS__RWLOCK_QUEUING) {
+        m->expect = 0; /* The listing has overtaken the create, which tells more. */
+    } else if (ticket == m->expect && zks__is_final(in->reply.rc)) {
+        m->expect = 0;
+        refused(m, in, out);
     } else if (ticket == m->expect) {
         m->expect = 0;
         switch (m->state) {
@@ -612,9 +695,6 @@ static void replied(struct zks__rwlock *m, const struct zks__in *in, struct zks_
             break;
         case ZKS__RWLOCK_WATCHING:
             watched(m, in, out);
-            break;
-        case ZKS__RWLOCK_CONFIRMING:
-            confirmed(m, in, out);
             break;
         case ZKS__RWLOCK_DOWNGRADING:
             downgrade_reply(m, in, out);
@@ -658,6 +738,7 @@ static void ask_again(struct zks__rwlock *m, const struct zks__in *in, struct zk
         break;
     case ZKS__RWLOCK_LISTING:
     case ZKS__RWLOCK_WAITING:
+    case ZKS__RWLOCK_CONFIRMING:
         list(m, in, out);
         break;
     case ZKS__RWLOCK_HELD:
@@ -670,6 +751,9 @@ static void ask_again(struct zks__rwlock *m, const struct zks__in *in, struct zk
 
 static void connected(struct zks__rwlock *m, const struct zks__in *in, struct zks__out *out)
 {
+    if (m->confirmed_by != 0) { /* Without a connection nothing could be proved: start over. */
+        m->confirmed_by = zks__after(in->now_ms, in->timeout_ms / 2 + 1);
+    }
     if (m->state == ZKS__RWLOCK_WAITING || m->state == ZKS__RWLOCK_HELD || m->expect == 0) {
         ask_again(m, in, out);
     }
@@ -677,13 +761,17 @@ static void connected(struct zks__rwlock *m, const struct zks__in *in, struct zk
 
 static void expired(struct zks__rwlock *m, const struct zks__in *in, struct zks__out *out)
 {
+    bool made = m->t_reset || (m->state >= ZKS__RWLOCK_QUEUING && m->state < ZKS__RWLOCK_LOST);
     m->epoch = in->epoch;
-    zks__litter_reset(&m->litter); /* The server removed it together with the session. */
+    zks__litter_session_over(&m->litter, in, made);
     m->t_reset = 0;
     if (zks__rwlock_holds(m)) {
         lose(m, in, out, true);
     } else if (m->state == ZKS__RWLOCK_IDLE) {
-        complete(m, out, 0); /* An unlock: the session's end has done it. */
+        /* An unlock: the session's end has done it, or what is left is removed first. */
+        if (zks__litter_none(&m->litter)) {
+            complete(m, out, 0);
+        }
     } else if (m->state != ZKS__RWLOCK_LOST) {
         if (m->try_only || m->expiry_is_error) {
             enter(m, ZKS__RWLOCK_IDLE);
@@ -696,10 +784,12 @@ static void expired(struct zks__rwlock *m, const struct zks__in *in, struct zks_
 
 static void tick(struct zks__rwlock *m, const struct zks__in *in, struct zks__out *out)
 {
-    if (m->pending && in->now_ms >= m->deadline && !m->try_only) {
+    if (m->pending && in->now_ms >= m->deadline) {
         give_up(m, in, out, ZKS_ETIMEDOUT);
     }
-    if (in->connected && in->now_ms >= m->retry_at) {
+    if (in->connected && m->state == ZKS__RWLOCK_CONFIRMING) {
+        confirm(m, in, out);
+    } else if (in->connected && in->now_ms >= m->retry_at) {
         ask_again(m, in, out);
     }
 }
@@ -726,7 +816,7 @@ static void settle_step(struct zks__rwlock *m, const struct zks__in *in, struct 
         complete(m, out, 0); /* An unlock: the server has confirmed that our znode is gone. */
     }
     zks__litter_work(&m->litter, &own, in, out);
-    if (m->state == ZKS__RWLOCK_STARTING && in->connected &&
+    if (m->state == ZKS__RWLOCK_STARTING && in->connected && !m->litter.t_delete &&
         (!zks__litter_blocks(&m->litter) || m->litter.refused != 0)) {
         start(m, in, out);
     }
@@ -818,7 +908,7 @@ uint64_t zks__rwlock_deadline(const struct zks__rwlock *m)
     if (m->connected) { /* What needs a connection waits for the event of one. */
         at = zks__min(m->retry_at, zks__litter_deadline(&m->litter));
     }
-    if (m->pending && !m->try_only) {
+    if (m->pending) {
         at = zks__min(at, m->deadline);
     }
     if (zks__rwlock_holds(m)) {
@@ -827,8 +917,38 @@ uint64_t zks__rwlock_deadline(const struct zks__rwlock *m)
     return at;
 }
 
+bool zks__rwlock_own(const struct zks__rwlock *m, struct zks__owned *owned)
+{
+    bool under_way = m->state == ZKS__RWLOCK_QUEUING || m->state == ZKS__RWLOCK_SETTLING ||
+                     m->state == ZKS__RWLOCK_ADOPTING || m->state == ZKS__RWLOCK_DOWNGRADING;
+    owned->name = queued(m) ? m->own : NULL;
+    owned->late = zks__litter_late(&m->litter);
+    return !under_way && !m->t_reset && zks__litter_none(&m->litter);
+}
+
+enum zks__needs zks__rwlock_needs(const struct zks__rwlock *m)
+{
+    if (zks__rwlock_holds(m)) {
+        return ZKS__RESTS_ON_LEASE;
+    }
+    if (m->state == ZKS__RWLOCK_CONFIRMING ||
+        (m->state == ZKS__RWLOCK_LISTING && m->confirmed_by != 0)) {
+        return ZKS__WAITS_FOR_LEASE;
+    }
+    bool wants = m->state > ZKS__RWLOCK_IDLE && m->state < ZKS__RWLOCK_HELD;
+    return wants && m->soon ? ZKS__NEEDS_LEASE_SOON : ZKS__NEEDS_NO_LEASE;
+}
+
 bool zks__rwlock_clean(const struct zks__rwlock *m)
 {
     return m->state == ZKS__RWLOCK_IDLE && !m->pending && !m->t_reset &&
            zks__litter_over(&m->litter);
+}
+
+bool zks__rwlock_watches(const struct zks__rwlock *m, const char *name)
+{
+    bool waits = m->state >= ZKS__RWLOCK_LISTING && m->state <= ZKS__RWLOCK_CONFIRMING;
+    bool goes = m->t_reset != 0 || m->litter.t_delete != 0;
+    return name != NULL && ((waits && strcmp(name, m->ahead) == 0) ||
+                            ((zks__rwlock_holds(m) || goes) && strcmp(name, m->own) == 0));
 }

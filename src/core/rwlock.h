@@ -23,7 +23,7 @@ enum zks__rwlock_state {
     ZKS__RWLOCK_LISTING,    /* In the queue; a listing is on its way or due. */
     ZKS__RWLOCK_WATCHING,   /* A watch on whoever is ahead is being set. */
     ZKS__RWLOCK_WAITING,    /* The watch is set. */
-    ZKS__RWLOCK_CONFIRMING, /* First in the queue; a write is to prove that the session lives. */
+    ZKS__RWLOCK_CONFIRMING, /* First in the queue, and not yet sure that the session lives. */
     ZKS__RWLOCK_HELD,
     ZKS__RWLOCK_DOWNGRADING, /* Held as a writer; the swap is on its way. */
     ZKS__RWLOCK_LOST,        /* The owner has been told and has not yet released. */
@@ -44,18 +44,28 @@ struct zks__rwlock {
     bool try_only;
     bool in_doubt; /* DOWNGRADING: whether the swap was carried out is being found out. */
     bool stirred;  /* The watch fired while its get was on its way: list again. */
+    bool soon;     /* Our turn may come before we look again. */
+    bool modest;   /* The lease has been too short for long: less of it will do. */
+    bool unread;   /* WATCHING: its data may not be read, so only whether it exists is asked. */
     uint64_t deadline;
 
     bool connected;
     uint64_t epoch;
     uint32_t attempt;
-    uint32_t ticket;   /* The last one given out. */
-    uint32_t expect;   /* The reply that the state waits for. */
-    uint32_t t_create; /* The create, while QUEUING. */
-    uint32_t t_own;    /* A look at our own znode while it is held. */
-    uint32_t t_reset;  /* The listing before the parent is deleted. */
-    uint64_t retry_at; /* When to ask again in this state. */
-    uint64_t look_at;  /* When to set a watch on our own znode. */
+    size_t listed;      /* How many contenders were seen last. */
+    unsigned turns;     /* How many came before ours when the queue was looked at, */
+    uint64_t looked_at; /* which was then; 0 for never. */
+    uint64_t turn_at;   /* Estimate of when our turn comes: ZKS__NEVER if the queue does not
+                        * move, 0 if not measured yet. */
+    uint32_t ticket;    /* The last one given out. */
+    uint32_t expect;    /* The reply that the state waits for. */
+    uint32_t t_create;  /* The create, while QUEUING. */
+    uint32_t t_own;     /* A look at our own znode while it is held. */
+    uint32_t t_reset;   /* The listing before the parent is deleted. */
+    uint64_t retry_at;  /* When to ask again in this state. */
+    uint64_t
+        confirmed_by; /* Until when much of the lease is waited for; 0 where it was not short. */
+    uint64_t look_at; /* When to set a watch on our own znode. */
     uint64_t safe_until;
 
     char prefix[ZKS__NAME_MAX + 1]; /* Of the znode that is being created. */
@@ -78,8 +88,18 @@ void zks__rwlock_step(struct zks__rwlock *m, const struct zks__in *in, struct zk
 /* zks__rwlock_deadline: when the machine wants a ZKS__IN_TICK. */
 uint64_t zks__rwlock_deadline(const struct zks__rwlock *m);
 
+/* zks__rwlock_watches: whether a watch of the child is still waited for.  The one on our own znode is
+ * until a delete that is on its way has fired it. */
+bool zks__rwlock_watches(const struct zks__rwlock *m, const char *name);
+
+/* zks__rwlock_needs: what it needs of the lease.  Who waits far from its turn needs none. */
+enum zks__needs zks__rwlock_needs(const struct zks__rwlock *m);
+
 /* zks__rwlock_clean: nothing is wanted, held or left behind. */
 bool zks__rwlock_clean(const struct zks__rwlock *m);
+
+/* zks__rwlock_own: fills in what the machine has on the servers in this session; false while unknown. */
+bool zks__rwlock_own(const struct zks__rwlock *m, struct zks__owned *owned);
 
 const char *zks__rwlock_state_name(enum zks__rwlock_state state);
 

@@ -20,6 +20,21 @@ struct zks__req *zks__out_add(struct zks__out *out, enum zks__req_kind kind, con
     return req;
 }
 
+bool zks__is_final(int rc)
+{
+    switch (rc) {
+    case 0:
+    case ZKS__UNKNOWN:
+    case ZKS__VERSION:
+    case ZKS_ENOENT:
+    case ZKS_EEXIST:
+    case ZKS_ENOTEMPTY:
+        return false;
+    default:
+        return true;
+    }
+}
+
 void zks__refuse(struct zks__out *out, int result)
 {
     out->refuse = true;

@@ -32,7 +32,6 @@ enum {
 /* What a machine asks for.  `dir` is the primitive's path, `name` a child of it. */
 enum zks__req_kind {
     ZKS__SYNC,          /* dir */
-    ZKS__CHECK,         /* dir/name: whether it exists, as a write, so that a quorum says so */
     ZKS__BEAT,          /* dir/name: a write that changes nothing, whether or not it exists */
     ZKS__CHILDREN,      /* dir: its children and its Stat; watch, for children that come and go */
     ZKS__GET,           /* dir/name, or dir where name is NULL; watch */
@@ -48,13 +47,23 @@ enum zks__req_kind {
     ZKS__CLOSE          /* in one: delete dir/ready/name, dir/ready, and dir if `leaf` */
 };
 
+/* What a read may prove.  A leader that has been deposed and does not know it yet answers syncs and
+ * reads by itself, for up to a tick, but no write: that takes a quorum.  So a read behind a sync can be
+ * older than the request that it is for, and a decision that rests on an absence, or on one znode having
+ * taken another's place, needs `quorum`.  The write is answered after the request has begun, and a server
+ * answers a read behind it on the same session from a state that contains it.  So does every later read
+ * of the session, for no server that is behind takes it up; a new session begins anew.  Any other write
+ * of the session that a quorum has answered does as well. */
 struct zks__req {
     enum zks__req_kind kind;
     uint32_t ticket; /* Comes back with the reply. */
     int32_t version;
     bool watch;
+    bool no_watch; /* ZKS__LOOK: nothing is waited for. */
+    bool may_poll; /* The watch can be left out: the reply is then `unwatched`. */
     bool leaf;
-    bool sync; /* A read: a sync goes first, and without it the reply is ZKS__UNKNOWN. */
+    bool sync;   /* A read: a sync goes first, and without it the reply is ZKS__UNKNOWN. */
+    bool quorum; /* A read: a write that changes nothing goes first; see above. */
     const char *dir;
     const char *name; /* These point into the machine or into the event, and are used at once. */
     const char *name2;
@@ -64,6 +73,13 @@ struct zks__req {
     size_t n_names;
 };
 
+/* zks__next_ticket: the next ticket after `*last`, skipping 0, which means "none". */
+static inline uint32_t zks__next_ticket(uint32_t *last)
+{
+    *last = *last == UINT32_MAX ? 1 : *last + 1;
+    return *last;
+}
+
 struct zks__stat {
     int64_t czxid;
     int64_t owner; /* ephemeralOwner */
@@ -71,11 +87,13 @@ struct zks__stat {
     int32_t version;
     int32_t cversion; /* How often children have come and gone. */
     int32_t data_len;
+    int32_t n_children;
 };
 
 struct zks__reply {
     uint32_t ticket;
     int rc;              /* 0, an error of err.h, ZKS__UNKNOWN or ZKS__VERSION. */
+    bool unwatched;      /* No watch has been set. */
     const char *created; /* The name, without dir, that ZKS__CREATE_QUEUED made. */
     struct zks__stat stat;
     const void *data; /* NULL where the znode has none; for ZKS__LOOK where it is absent. */
@@ -92,8 +110,17 @@ enum zks__in_kind {
     ZKS__IN_WATCH,     /* A watch fired: `watch`. */
     ZKS__IN_CONNECTED, /* The session has a connection (again). */
     ZKS__IN_SUSPENDED, /* The session has lost its connection. */
-    ZKS__IN_EXPIRED,   /* The server ended the session: `epoch` counts the next one. */
-    ZKS__IN_TICK       /* The time that ..._deadline() named has come. */
+    ZKS__IN_EXPIRED,   /* The session is over: `epoch` counts the next one. */
+    ZKS__IN_TICK /* The time that ..._deadline() named has come, or more of the lease is proved. */
+};
+
+/* What a machine needs of the lease: see lease.h. */
+enum zks__needs {
+    ZKS__NEEDS_NO_LEASE,
+    ZKS__NEEDS_LEASE_SOON, /* It may hold something soon. */
+    ZKS__RESTS_ON_LEASE,   /* It holds something. */
+    ZKS__WAITS_FOR_LEASE,  /* It goes on once more of it is proved: a tick then, please. */
+    ZKS__NEEDS_KINDS
 };
 
 struct zks__request {
@@ -111,6 +138,8 @@ struct zks__watch_event {
 struct zks__in {
     enum zks__in_kind kind;
     bool connected;
+    bool
+        given_up; /* ZKS__IN_EXPIRED: no server has ended the session; what it made may still exist. */
     uint64_t now_ms;
     uint64_t epoch;         /* Which session the event belongs to. */
     uint64_t safe_until_ms; /* Until when the session is sure to live: see lease.h. */
@@ -138,6 +167,13 @@ struct zks__req *zks__out_add(struct zks__out *out, enum zks__req_kind kind, con
 
 /* zks__refuse: the request of this very step is refused; one that is in hand goes on. */
 void zks__refuse(struct zks__out *out, int result);
+
+/* zks__is_final: whether an outcome ends what was asked for, because the servers would refuse it again until
+ * somebody mends the cause: rights, the root, the layout, a limit.  Not final are success, ZKS__UNKNOWN, which is
+ * asked again after a while, and what only says which znodes there are (ZKS_ENOENT, ZKS_EEXIST, ZKS_ENOTEMPTY,
+ * ZKS__VERSION), which each state has an answer to.  This is the only place that decides it: no state of any
+ * machine waits, or asks the same again, after a final outcome. */
+bool zks__is_final(int rc);
 
 /* zks__assert: an invariant of the core's own.  It holds in release builds too, for a lock that has
  * lost its bearings must not go on. */

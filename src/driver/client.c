@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <unistd.h>
 
+#include "base/thread.h"
 #include "driver/clock.h"
 #include "driver/deliveries.h"
 #include "driver/machine.h"
@@ -41,9 +42,21 @@ void zks__client_wake(struct zks_client *c)
     pthread_cond_signal(&c->work);
 }
 
+/* In this order: each cut before the last load is known then, or counted. */
+uint64_t zks__client_safe_until(const struct zks_client *c)
+{
+    unsigned known = atomic_load(&c->known_cuts);
+    uint64_t until_ms = atomic_load(&c->safe_until_ms);
+    uint64_t cut_until_ms = atomic_load(&c->cut_until_ms);
+    return atomic_load(&c->cuts) == known ? until_ms : zks__min(until_ms, cut_until_ms);
+}
+
 static void post(void *arg, struct zks__message *message)
 {
     struct zks_client *c = arg;
+    if (message->kind == ZKS__MSG_SESSION && message->state == ZKS__SESSION_SUSPENDED) {
+        atomic_fetch_add(&c->cuts, 1);
+    }
     message->next = NULL;
     pthread_mutex_lock(&c->lock);
     *c->last_message = message;
@@ -194,6 +207,9 @@ static void do_work(struct zks_client *c, struct work *w)
     on_time(c);
     free_machines(c, w->freed);
     zks__machines_destroy_orphans(c);
+    if (c->connected && c->handle != NULL) {
+        zks__handle_unwatch(c->handle);
+    }
 }
 
 static void pass(struct zks_client *c, bool wait)
@@ -274,7 +290,6 @@ int zks__client_start(struct zks_client *c)
     c->last_done_op = &c->done_op;
     c->last_lost = &c->lost;
     c->epoch = 1;
-    c->beat_at_ms = ZKS__NEVER;
     c->handle_options = (struct zks__handle_options){.servers = c->servers,
                                                      .timeout_ms = c->options.session_timeout_ms,
                                                      .secret = c->secret,
@@ -286,7 +301,7 @@ int zks__client_start(struct zks_client *c)
                                                      .log = forward_log,
                                                      .post = post,
                                                      .arg = c};
-    return pthread_create(&c->thread, NULL, run, c) == 0 ? 0 : ZKS_ESYSTEM;
+    return zks__thread_start(&c->thread, run, c);
 }
 
 int zks__client_enter(struct zks_client *c)

@@ -9,6 +9,7 @@
 
 #include "core/lease.h"
 #include "driver/handle.h"
+#include "driver/outage.h"
 #include "driver/timers.h"
 
 struct zks__machine;
@@ -23,12 +24,12 @@ struct zks_client {
     struct zks__servers *list; /* The API's: the servers as they were named. */
     const char *servers;       /* As libzookeeper takes them. */
     char *secret;              /* Of the user's local server; NULL for none. */
-    bool has_chroot;
-    char *description;  /* What our znodes say, as JSON. */
-    char beat_name[40]; /* Of the znode that heartbeats write to, and that does not exist. */
+    size_t root_len;           /* Of the root in `servers`, in bytes. */
+    char *description;         /* What our znodes say, as JSON. */
+    char beat_name[40];        /* Of the znode that heartbeats write to, and that does not exist. */
     pid_t pid;
     pthread_t thread;
-    int event_fd; /* Readable when something is to be dispatched; -1 where delivery is automatic. */
+    int event_fd; /* Readable while something is to be dispatched; -1 where delivery is automatic. */
 
     pthread_mutex_t lock;
     pthread_cond_t work;    /* For the driver's thread. */
@@ -52,15 +53,21 @@ struct zks_client {
     enum zks_client_state state;
     int failed; /* Why the client cannot go on: ZKS_EAUTH, ZKS_ECLOSED. */
     int open_error;
+    int open_errno; /* Of ZKS_ESYSTEM: why. */
     bool canceling;
     bool closing;
     struct zks__machine *telling; /* Whose callback runs in a dispatch just now. */
     bool delivering;              /* A thread runs callbacks. */
+    bool event_fd_set;            /* The descriptor is readable. */
     unsigned guests;              /* Calls that must end before the client does. */
     bool roused;                  /* The driver's thread is to look again. */
 
+    atomic_uint cuts; /* How often libzookeeper has lost its connection. */
+
     /* Written by the driver's thread, read by any. */
-    _Atomic uint64_t safe_until_ms;
+    _Atomic uint64_t safe_until_ms; /* As far as it knows: see zks__client_safe_until(). */
+    _Atomic uint64_t cut_until_ms;  /* The latest that it can be without a connection. */
+    atomic_uint known_cuts;
     _Atomic int64_t session;
     _Atomic uint32_t timeout_ms;
 
@@ -71,21 +78,33 @@ struct zks_client {
     unsigned n_closing; /* Handles whose close has not ended. */
     struct zks__timers timers;
     struct zks__lease lease;
+    struct zks__outage outage;
     uint64_t epoch;
+    bool
+        given_up; /* While machines are told that the session is over: the servers have not said so. */
     bool connected;
     bool was_connected; /* At least once. */
     bool no_chroot;     /* The root of the connect string is missing. */
+    bool root_watched;  /* A watch is set on that root. */
     bool told_lost;
     uint64_t now_ms;
-    uint64_t open_at_ms; /* When to try again to open a handle. */
-    uint64_t beat_at_ms;
-    uint64_t write_at_ms;
-    unsigned n_holding; /* Machines that hold something which depends on the lease. */
-    uint64_t polled_ms; /* When the handle was last seen idle; 0 for never. */
-    uint64_t asked_ms;  /* The time of the look before that. */
+    uint64_t open_at_ms;    /* When to try again to open a handle. */
+    uint64_t beaten_ms;     /* When the last heartbeat was sent. */
+    bool beating;           /* It has not been answered. */
+    uint64_t hurry_from_ms; /* No further one is sent before, however short the lease is. */
+    bool kept;              /* The lease was kept up in the last turn. */
+    uint64_t beat_took_ms;  /* Round trip of the last one that was answered. */
+    uint64_t
+        short_since_ms; /* Since when a machine has waited for the lease with slow requests; 0: none. */
+    bool told_far;      /* The warning was logged in this session. */
+    uint64_t kept_until_ms; /* For so long the lease is kept up where no machine needs it. */
+    size_t owned_bytes;     /* Of paths of the session's ephemerals, at the most. */
+    unsigned needs[ZKS__NEEDS_KINDS]; /* How many machines need what of the lease, if any. */
+    uint64_t polled_ms;               /* When the handle was last seen idle; 0 for never. */
+    uint64_t asked_ms;                /* The time of the look before that. */
 };
 
-/* zks__client_start: starts the driver of a client whose first part is set up. */
+/* zks__client_start: starts the driver of a client whose first part is set up.  0 or an errno value. */
 int zks__client_start(struct zks_client *c);
 
 /* zks__client_stop: ends the session and the thread; every operation has completed then. */
@@ -101,6 +120,11 @@ void zks__client_leave(struct zks_client *c);
  * zks__client_next_time: when the next turn is due at the latest. */
 bool zks__client_turn(struct zks_client *c, bool wait);
 uint64_t zks__client_next_time(const struct zks_client *c);
+
+/* zks__client_safe_until: until when the session is sure to live; 0 where nothing is known.  Also while the
+ * driver's thread, which a callback can keep, does not know yet that the connection is lost: what the lease then
+ * counts with is shorter where servers grant different timeouts.  Any thread. */
+uint64_t zks__client_safe_until(const struct zks_client *c);
 
 /* zks__client_wake: the driver's thread has something to do. */
 void zks__client_wake(struct zks_client *c);

@@ -13,6 +13,25 @@ bool zks__in_callback(void)
     return in_callback;
 }
 
+static bool has_deliveries(const struct zks_client *c)
+{
+    return c->n_states > 0 || c->lost != NULL || c->done_op != NULL;
+}
+
+/* Whoever looks at the descriptor must not find it readable for what a dispatch has delivered since, or
+ * delivers just now: so it changes only together with what it tells of, under the lock. */
+static void update_event_fd(struct zks_client *c)
+{
+    bool due = has_deliveries(c) && !c->delivering;
+    uint64_t count = 1;
+    if (c->event_fd < 0 || due == c->event_fd_set) {
+        return;
+    }
+    (void)!(due ? write(c->event_fd, &count, sizeof count)
+                : read(c->event_fd, &count, sizeof count));
+    c->event_fd_set = due;
+}
+
 void zks__tell_state(struct zks_client *c, enum zks_client_state state)
 {
     if (c->options.listener == NULL) {
@@ -52,6 +71,7 @@ void zks__untell_lost(struct zks__machine *m)
         c->last_lost = &(*c->last_lost)->next_lost;
     }
     m->lost_due = false;
+    update_event_fd(c);
 }
 
 void zks__tell_done(struct zks_client *c, struct zks_op *op)
@@ -123,6 +143,7 @@ int zks__deliver(struct zks_client *c)
     pthread_mutex_lock(&c->lock);
     bool delivering = c->delivering;
     c->delivering = true;
+    update_event_fd(c);
     pthread_mutex_unlock(&c->lock);
     if (delivering) {
         return 0; /* Another thread goes on until nothing is due. */
@@ -135,11 +156,6 @@ int zks__deliver(struct zks_client *c)
     return count;
 }
 
-static bool has_deliveries(const struct zks_client *c)
-{
-    return c->n_states > 0 || c->lost != NULL || c->done_op != NULL;
-}
-
 void zks__hand_out(struct zks_client *c)
 {
     if (c->event_fd < 0) {
@@ -147,10 +163,6 @@ void zks__hand_out(struct zks_client *c)
         return;
     }
     pthread_mutex_lock(&c->lock);
-    bool due = has_deliveries(c);
+    update_event_fd(c);
     pthread_mutex_unlock(&c->lock);
-    if (due) {
-        uint64_t one = 1;
-        (void)!write(c->event_fd, &one, sizeof one);
-    }
 }

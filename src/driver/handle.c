@@ -12,8 +12,12 @@
 
 #include <zookeeper/zookeeper.h>
 
+#include "base/thread.h"
 #include "core/round.h"
 #include "driver/clock.h"
+#include "driver/handle_log.h"
+#include "driver/request_path.h"
+#include "driver/request_size.h"
 
 enum {
     EVENTS = 64,
@@ -30,83 +34,24 @@ struct zks__handle {
     struct ACL_vector acl_vector;
     pthread_t closer;
     _Atomic bool no_containers; /* This server does not know them. */
+    _Atomic bool no_removals;   /* ... nor how to remove a watch. */
+    uint64_t removal_at; /* Before this time one is sent only if nothing else is outstanding. */
     struct zks__message closed;
 
-    /* Session events cannot wait for memory, so there is some for as many as can be on their way:
-     * the driver takes them at once. */
+    /* Session events cannot wait for memory. The driver takes them at once, so that these are enough. */
     struct zks__message events[EVENTS];
     pthread_mutex_t lock;
     bool used[EVENTS]; /* Under the lock. */
     pthread_cond_t event_freed;
-    unsigned outstanding; /* Calls that have not been answered.  Under the lock. */
+    _Atomic unsigned outstanding; /* Calls that have not been answered.  Changed under the lock. */
     pthread_cond_t all_answered;
 
     struct zks__call *calls; /* Until they are freed; the driver's thread only. */
 
     struct zks__watches watches;
 
-    struct zks__handle *next_logging;
+    struct zks__logger logger;
 };
-
-/* libzookeeper's log callback has no argument, so a line goes to every client that wants any. */
-static pthread_mutex_t logging_lock = PTHREAD_MUTEX_INITIALIZER;
-static struct zks__handle *logging;
-
-static enum zks_log_level level_of(const char *line)
-{
-    static const struct {
-        const char *word;
-        enum zks_log_level level;
-    } levels[] = {
-        {":ZOO_ERROR@", ZKS_LOG_ERROR}, {":ZOO_WARN@", ZKS_LOG_WARN}, {":ZOO_INFO@", ZKS_LOG_INFO}};
-    for (size_t i = 0; i < sizeof levels / sizeof levels[0]; i++) {
-        if (strstr(line, levels[i].word) != NULL) {
-            return levels[i].level;
-        }
-    }
-    return ZKS_LOG_DEBUG;
-}
-
-void zks__log_after_fork(void)
-{
-    pthread_mutex_init(&logging_lock, NULL);
-    logging = NULL;
-}
-
-static void on_log(const char *message)
-{
-    char line[1024];
-    enum zks_log_level level = level_of(message);
-    snprintf(line, sizeof line, "%s", message);
-    line[strcspn(line, "\n")] = '\0'; /* Some of libzookeeper's lines end with one. */
-    pthread_mutex_lock(&logging_lock);
-    for (struct zks__handle *h = logging; h != NULL; h = h->next_logging) {
-        if (h->options.wants_log(h->options.arg, level)) {
-            h->options.log(h->options.arg, level, line);
-        }
-    }
-    pthread_mutex_unlock(&logging_lock);
-}
-
-static void join_logging(struct zks__handle *h)
-{
-    pthread_mutex_lock(&logging_lock);
-    h->next_logging = logging;
-    logging = h;
-    pthread_mutex_unlock(&logging_lock);
-}
-
-static void leave_logging(struct zks__handle *h)
-{
-    pthread_mutex_lock(&logging_lock);
-    for (struct zks__handle **at = &logging; *at != NULL; at = &(*at)->next_logging) {
-        if (*at == h) {
-            *at = h->next_logging;
-            break;
-        }
-    }
-    pthread_mutex_unlock(&logging_lock);
-}
 
 static void post(struct zks__handle *h, struct zks__message *message)
 {
@@ -135,23 +80,8 @@ static bool add_credentials(struct zks__handle *h, zhandle_t *zh)
 }
 
 /* On one of libzookeeper's threads, the same each time. */
-static void on_session(zhandle_t *zh, int type, int state, const char *path, void *context)
+static void post_event(struct zks__handle *h, enum zks__session_state state)
 {
-    struct zks__handle *h = context;
-    (void)path;
-    if (type != ZOO_SESSION_EVENT) {
-        return;
-    }
-    enum zks__session_state now;
-    if (state == ZOO_CONNECTED_STATE && add_credentials(h, zh)) {
-        now = ZKS__SESSION_CONNECTED;
-    } else if (state == ZOO_EXPIRED_SESSION_STATE) {
-        now = ZKS__SESSION_EXPIRED;
-    } else if (state == ZOO_AUTH_FAILED_STATE) {
-        now = ZKS__SESSION_AUTH_FAILED;
-    } else {
-        now = ZKS__SESSION_SUSPENDED;
-    }
     /* Only where callbacks of the user's block the driver can so many be waiting. */
     pthread_mutex_lock(&h->lock);
     unsigned i = 0;
@@ -163,8 +93,39 @@ static void on_session(zhandle_t *zh, int type, int state, const char *path, voi
     }
     h->used[i] = true;
     pthread_mutex_unlock(&h->lock);
-    h->events[i] = (struct zks__message){.kind = ZKS__MSG_SESSION, .state = now, .handle = h};
+    h->events[i] = (struct zks__message){.kind = ZKS__MSG_SESSION, .state = state, .handle = h};
     post(h, &h->events[i]);
+}
+
+static void on_session(zhandle_t *zh, int type, int state, const char *path, void *context)
+{
+    struct zks__handle *h = context;
+    (void)path;
+    if (type != ZOO_SESSION_EVENT) {
+        return;
+    }
+    if (state == ZOO_CONNECTED_STATE && add_credentials(h, zh)) {
+        post_event(h, ZKS__SESSION_CONNECTED);
+    } else if (state == ZOO_EXPIRED_SESSION_STATE) {
+        post_event(h, ZKS__SESSION_EXPIRED);
+    } else if (state == ZOO_AUTH_FAILED_STATE) {
+        post_event(h, ZKS__SESSION_AUTH_FAILED);
+    } else {
+        post_event(h, ZKS__SESSION_SUSPENDED);
+    }
+}
+
+/* Of the znode at the root, which is watched so that it is known to be gone before a request is answered
+ * that there is nothing.  The context is libzookeeper's own. */
+static void on_root(zhandle_t *zh, int type, int state, const char *path, void *context)
+{
+    struct zks__handle *h = (struct zks__handle *)(uintptr_t)zoo_get_context(zh);
+    (void)state;
+    (void)path;
+    (void)context;
+    if (type != ZOO_SESSION_EVENT) {
+        post_event(h, type == ZOO_DELETED_EVENT ? ZKS__SESSION_ROOT_GONE : ZKS__SESSION_ROOT_THERE);
+    }
 }
 
 void zks__event_free(struct zks__message *event)
@@ -206,13 +167,22 @@ static int copy_acl(struct zks__handle *h)
 
 static void release(struct zks__handle *h)
 {
-    leave_logging(h);
+    zks__logger_leave(&h->logger);
     zks__watches_close(&h->watches);
     pthread_cond_destroy(&h->all_answered);
     pthread_cond_destroy(&h->event_freed);
     pthread_mutex_destroy(&h->lock);
     free(h->acl);
     free(h);
+}
+
+/* Frees a handle that has not been opened; errno is what it was. */
+static int failed(struct zks__handle *h, int rc)
+{
+    int error = errno;
+    release(h);
+    errno = error;
+    return rc;
 }
 
 int zks__handle_open(const struct zks__handle_options *options, struct zks__handle **handle)
@@ -222,23 +192,27 @@ int zks__handle_open(const struct zks__handle_options *options, struct zks__hand
         return ZKS_ENOMEM;
     }
     h->options = *options;
+    h->logger.options = &h->options;
     pthread_mutex_init(&h->lock, NULL);
     pthread_cond_init(&h->event_freed, NULL);
     zks__cond_init(&h->all_answered);
     zks__watches_init(&h->watches);
     int rc = copy_acl(h);
     if (rc != 0) {
-        release(h);
-        return rc;
+        return failed(h, rc);
     }
-    join_logging(h);
+    /* Where libzookeeper cannot start its threads, it aborts the process. */
+    if (!zks__threads_spare()) {
+        return failed(h, ZKS_ESYSTEM);
+    }
+    zks__logger_join(&h->logger);
     errno = 0;
     h->zh = zookeeper_init2(options->servers, on_session, (int)options->timeout_ms, NULL, h,
-                            ZOO_NO_LOG_CLIENTENV, on_log);
+                            ZOO_NO_LOG_CLIENTENV, zks__log_line);
     if (h->zh == NULL) {
-        rc = errno == EINVAL ? ZKS_EINVAL : errno == ENOMEM ? ZKS_ENOMEM : ZKS_ESYSTEM;
-        release(h);
-        return rc;
+        return failed(h, errno == ENOMEM                      ? ZKS_ENOMEM
+                         : errno == EMFILE || errno == ENFILE ? ZKS_ESYSTEM
+                                                              : ZKS_EDISCONNECTED);
     }
     /* It would look the names up on every pass of its loop, and block on each. */
     zoo_set_servers_resolution_delay(h->zh, 60 * 1000);
@@ -246,10 +220,9 @@ int zks__handle_open(const struct zks__handle_options *options, struct zks__hand
     return 0;
 }
 
-/* Answers that have not been read when libzookeeper closes its socket make the system reset the
- * connection, and the server may then drop our request to end the session unread.  And libzookeeper
- * loses the memory of whatever its completion thread has not passed on by then: the event of an
- * expired session comes before the answers that it leaves.  So they are awaited, for a while. */
+/* Answers that have not been read when libzookeeper closes its socket make the system reset the connection,
+ * and the server may then drop our request to end the session unread.  libzookeeper also loses the memory of
+ * what its completion thread has not passed on by then.  So the answers are awaited, for two seconds at most. */
 static void await_answers(struct zks__handle *h)
 {
     uint64_t until = zks__after(zks__now_ms(), ANSWERS_MS);
@@ -270,9 +243,22 @@ static void *close_thread(void *arg)
     return NULL;
 }
 
+static void log_closing(struct zks__handle *h, int error)
+{
+    char line[160];
+    if (h->options.wants_log(h->options.arg, ZKS_LOG_WARN)) {
+        (void)snprintf(line, sizeof line,
+                       "zksync: no thread to close a session, so all else waits for it: %s",
+                       strerror(error));
+        h->options.log(h->options.arg, ZKS_LOG_WARN, line);
+    }
+}
+
 void zks__handle_close(struct zks__handle *h)
 {
-    if (pthread_create(&h->closer, NULL, close_thread, h) != 0) {
+    int error = zks__thread_start(&h->closer, close_thread, h);
+    if (error != 0) {
+        log_closing(h, error);
         h->closer = pthread_self();
         close_thread(h);
     }
@@ -369,6 +355,11 @@ static int translate(int rc)
         return ZKS_EEPHEMERAL;
     case ZAUTHFAILED:
         return ZKS_EAUTH;
+    case ZMARSHALLINGERROR:
+    case ZUNIMPLEMENTED:
+    case ZBADARGUMENTS:
+        /* Of what was sent only a server says these. */
+        return ZKS_ESERVER;
     case ZSESSIONEXPIRED:
     case ZSESSIONMOVED:
     case ZCLOSING:
@@ -401,10 +392,12 @@ static void post_reply(struct zks__call *call)
 static void finish(struct zks__call *call)
 {
     if (atomic_fetch_sub(&call->parts, 1) == 1) {
-        /* That we are let do nothing is no older than the sync, which was refused for it too. */
-        bool unsynced = call->unsynced && call->reply.rc != ZKS_EAUTH;
-        if (unsynced || atomic_load(&call->unsent)) {
-            call->reply.rc = ZKS__UNKNOWN;
+        /* What goes ahead and is refused for good ends it; any other failure of it says nothing. */
+        if (call->ahead != 0 && call->ahead != call->reply.rc) {
+            call->reply.rc = zks__is_final(call->ahead) ? call->ahead : ZKS__UNKNOWN;
+        }
+        if (atomic_load(&call->unsent) != 0) {
+            call->reply.rc = atomic_load(&call->unsent);
         }
         post_reply(call);
     }
@@ -424,9 +417,9 @@ static struct zks__call *begin(const void *data, int rc)
 static void copy_stat(struct zks__call *call, const struct Stat *stat)
 {
     if (stat != NULL) {
-        call->reply.stat =
-            (struct zks__stat){stat->czxid,   stat->ephemeralOwner, stat->ctime,
-                               stat->version, stat->cversion,       stat->dataLength};
+        call->reply.stat = (struct zks__stat){
+            stat->czxid,    stat->ephemeralOwner, stat->ctime,      stat->version,
+            stat->cversion, stat->dataLength,     stat->numChildren};
     }
 }
 
@@ -475,6 +468,16 @@ static void on_void(int rc, const void *data)
     finish(call);
 }
 
+/* Where there is no such watch, it has fired meanwhile. */
+static void on_removed(int rc, const void *data)
+{
+    const struct zks__call *call = data;
+    if (rc == ZUNIMPLEMENTED) {
+        atomic_store(&call->message.handle->no_removals, true);
+    }
+    on_void(rc == ZNOWATCHER ? ZOK : rc, data);
+}
+
 static void on_string(int rc, const char *value, const void *data)
 {
     (void)value;
@@ -486,14 +489,23 @@ static void on_synced(int rc, const char *value, const void *data)
 {
     struct zks__call *call = begin(data, rc);
     (void)value;
-    call->unsynced = rc != ZOK;
+    call->ahead = translate(rc);
+    finish(call);
+}
+
+/* The write that goes ahead of a read.  Any other answer can be one server's own. */
+static void on_proven(int rc, const void *data)
+{
+    struct zks__call *call = begin(data, rc);
+    call->ahead = rc == ZNONODE ? 0 : translate(rc);
     finish(call);
 }
 
 static void on_created(int rc, const char *path, const struct Stat *stat, const void *data)
 {
     struct zks__call *call = begin(data, rc);
-    call->reply.rc = translate(rc);
+    /* ZooKeeper 3.4 does not know create2.  It says so and closes the connection. */
+    call->reply.rc = rc == ZUNIMPLEMENTED ? ZKS_EVERSION : translate(rc);
     if (rc == ZOK) {
         const char *name = strrchr(path, '/');
         call->created = strdup(name != NULL ? name + 1 : path);
@@ -583,7 +595,7 @@ static void made_part(const void *data, int rc, bool last)
 {
     struct zks__call *call = begin(data, rc);
     int result = rc == ZNODEEXISTS ? 0 : translate(rc);
-    if (rc == ZUNIMPLEMENTED) {
+    if (rc == ZUNIMPLEMENTED && !atomic_load(&call->message.handle->no_containers)) {
         atomic_store(&call->message.handle->no_containers, true);
         result = ZKS__UNKNOWN;
     }
@@ -609,20 +621,8 @@ static void on_made_last(int rc, const char *path, const void *data)
 
 /* ---- Requests ---- */
 
-typedef char path_buffer[ZKS__PATH_MAX + ZKS__NAME_MAX + ZKS__UUID_LEN + 4];
-
-static const char *join(path_buffer buf, const char *dir, const char *name, const char *below)
-{
-    const char *root = strcmp(dir, "/") == 0 ? "" : dir;
-    if (name == NULL) {
-        return dir;
-    }
-    snprintf(buf, sizeof(path_buffer), "%s/%s%s%s", root, name, below != NULL ? "/" : "",
-             below != NULL ? below : "");
-    return buf;
-}
-
-static int send_multi(struct zks__handle *h, struct zks__call *call, const zoo_op_t *ops, int n)
+static int send_multi_to(struct zks__handle *h, struct zks__call *call, const zoo_op_t *ops, int n,
+                         void_completion_t completion)
 {
     zoo_op_result_t *results = calloc((size_t)n, sizeof *results);
     if (results == NULL) {
@@ -633,33 +633,31 @@ static int send_multi(struct zks__handle *h, struct zks__call *call, const zoo_o
     if (is_unrecoverable(h->zh) != ZOK) {
         return ZINVALIDSTATE; /* zoo_amulti() would free memory that it has not allocated. */
     }
-    return zoo_amulti(h->zh, n, ops, results, on_void, call);
+    return zoo_amulti(h->zh, n, ops, results, completion, call);
 }
 
-static int send_check(struct zks__handle *h, struct zks__call *call, const char *path)
+static int send_multi(struct zks__handle *h, struct zks__call *call, const zoo_op_t *ops, int n)
 {
-    zoo_op_t op;
-    zoo_check_op_init(&op, path, -1);
-    return send_multi(h, call, &op, 1);
+    return send_multi_to(h, call, ops, n, on_void);
 }
 
 static int send_swap(struct zks__handle *h, struct zks__call *call, const struct zks__req *req)
 {
-    path_buffer old;
-    path_buffer new;
+    zks__path_buffer old;
+    zks__path_buffer new;
     zoo_op_t ops[2];
-    zoo_create_op_init(&ops[0], join(new, req->dir, req->name2, NULL), req->data,
+    zoo_create_op_init(&ops[0], zks__join(new, req->dir, req->name2, NULL), req->data,
                        (int)req->data_len, &h->acl_vector, ZOO_EPHEMERAL, NULL, 0);
-    zoo_delete_op_init(&ops[1], join(old, req->dir, req->name, NULL), -1);
+    zoo_delete_op_init(&ops[1], zks__join(old, req->dir, req->name, NULL), -1);
     return send_multi(h, call, ops, 2);
 }
 
 static int send_delete_both(struct zks__handle *h, struct zks__call *call,
                             const struct zks__req *req)
 {
-    path_buffer child;
+    zks__path_buffer child;
     zoo_op_t ops[2];
-    zoo_delete_op_init(&ops[0], join(child, req->dir, req->name, NULL), -1);
+    zoo_delete_op_init(&ops[0], zks__join(child, req->dir, req->name, NULL), -1);
     zoo_delete_op_init(&ops[1], req->dir, -1);
     return send_multi(h, call, ops, 2);
 }
@@ -667,22 +665,29 @@ static int send_delete_both(struct zks__handle *h, struct zks__call *call,
 static int send_open(struct zks__handle *h, struct zks__call *call, const struct zks__req *req)
 {
     size_t n = req->n_names;
-    path_buffer ready;
-    path_buffer round;
+    zks__path_buffer ready;
+    zks__path_buffer round;
     int rc = ZSYSTEMERROR;
     zoo_op_t *ops = calloc(n + 2, sizeof *ops);
-    path_buffer *members = calloc(n, sizeof *members);
+    zks__path_buffer *members = calloc(n, sizeof *members);
     size_t len = zks__roster_write(NULL, req->name, req->names, n);
+    if (call->bytes > ZKS__REQUEST_MAX) {
+        free(members);
+        free(ops);
+        call->reply.rc = ZKS_ETOOMANY;
+        post_reply(call); /* The others' ids are longer than ours. */
+        return ZOK;
+    }
     char *roster = malloc(len);
     if (ops != NULL && members != NULL && roster != NULL) {
         zks__roster_write(roster, req->name, req->names, n);
         for (size_t i = 0; i < n; i++) {
-            zoo_set_op_init(&ops[i], join(members[i], req->dir, req->names[i], NULL), req->name,
-                            (int)strlen(req->name), 0, NULL);
+            zoo_set_op_init(&ops[i], zks__join(members[i], req->dir, req->names[i], NULL),
+                            req->name, (int)strlen(req->name), 0, NULL);
         }
-        zoo_create_op_init(&ops[n], join(ready, req->dir, "ready", NULL), roster, (int)len,
+        zoo_create_op_init(&ops[n], zks__join(ready, req->dir, "ready", NULL), roster, (int)len,
                            &h->acl_vector, ZOO_PERSISTENT, NULL, 0);
-        zoo_create_op_init(&ops[n + 1], join(round, req->dir, "ready", req->name), NULL, -1,
+        zoo_create_op_init(&ops[n + 1], zks__join(round, req->dir, "ready", req->name), NULL, -1,
                            &h->acl_vector, ZOO_PERSISTENT, NULL, 0);
         rc = send_multi(h, call, ops, (int)n + 2);
     }
@@ -694,20 +699,27 @@ static int send_open(struct zks__handle *h, struct zks__call *call, const struct
 
 static int send_close(struct zks__handle *h, struct zks__call *call, const struct zks__req *req)
 {
-    path_buffer ready;
-    path_buffer round;
+    zks__path_buffer ready;
+    zks__path_buffer round;
     zoo_op_t ops[3];
-    zoo_delete_op_init(&ops[0], join(round, req->dir, "ready", req->name), -1);
-    zoo_delete_op_init(&ops[1], join(ready, req->dir, "ready", NULL), -1);
+    zoo_delete_op_init(&ops[0], zks__join(round, req->dir, "ready", req->name), -1);
+    zoo_delete_op_init(&ops[1], zks__join(ready, req->dir, "ready", NULL), -1);
     zoo_delete_op_init(&ops[2], req->dir, -1);
     return send_multi(h, call, ops, req->leaf ? 3 : 2);
+}
+
+/* What libzookeeper does not send: it never would where it does not like the arguments. */
+static int not_sent(int rc)
+{
+    return rc == ZOK ? 0 : rc == ZBADARGUMENTS ? translate(rc) : ZKS__UNKNOWN;
 }
 
 /* The part that is counted is on its way even where it could not be sent. */
 static void part_failed(struct zks__call *call, int rc)
 {
     if (rc != ZOK) {
-        atomic_store(&call->unsent, true); /* The reply is the completion thread's to write. */
+        atomic_store(&call->unsent,
+                     not_sent(rc)); /* The reply is the completion thread's to write. */
         finish(call);
     }
 }
@@ -715,10 +727,11 @@ static void part_failed(struct zks__call *call, int rc)
 static int send_look(struct zks__handle *h, struct zks__call *call, const struct zks__req *req,
                      void *watch)
 {
-    path_buffer ready;
-    join(ready, req->dir, req->name, NULL);
+    zks__path_buffer ready;
+    zks__join(ready, req->dir, req->name, NULL);
     atomic_fetch_add(&call->parts, 2);
-    int rc = zoo_awexists(h->zh, ready, on_watch, watch, on_look_exists, call);
+    int rc =
+        zoo_awexists(h->zh, ready, req->no_watch ? NULL : on_watch, watch, on_look_exists, call);
     if (rc != ZOK) {
         atomic_fetch_sub(&call->parts, 2);
         return rc;
@@ -731,7 +744,7 @@ static int send_look(struct zks__handle *h, struct zks__call *call, const struct
 /* The parents go out one behind the other without waiting: their order is kept. */
 static int send_mkpath(struct zks__handle *h, struct zks__call *call, const struct zks__req *req)
 {
-    path_buffer path;
+    zks__path_buffer path;
     size_t ends[LEVELS_MAX];
     size_t len = strlen(req->dir);
     int levels = 0;
@@ -766,12 +779,10 @@ static int send_mkpath(struct zks__handle *h, struct zks__call *call, const stru
 static int send_request(struct zks__handle *h, struct zks__call *call, const struct zks__req *req,
                         const char *path, void *watch)
 {
-    watcher_fn watcher = req->watch ? on_watch : NULL;
+    watcher_fn watcher = !req->watch ? NULL : call->machine != NULL ? on_watch : on_root;
     switch (req->kind) {
     case ZKS__SYNC:
         return zoo_async(h->zh, req->dir, on_string, call);
-    case ZKS__CHECK:
-        return send_check(h, call, path);
     case ZKS__BEAT:
         return zoo_aset(h->zh, path, NULL, -1, NO_VERSION, on_stat, call);
     case ZKS__CHILDREN:
@@ -804,21 +815,6 @@ static int send_request(struct zks__handle *h, struct zks__call *call, const str
     return ZBADARGUMENTS;
 }
 
-enum zks__route zks__route_of(enum zks__req_kind kind)
-{
-    switch (kind) {
-    case ZKS__SYNC:
-        return ZKS__ROUTE_LEADER;
-    case ZKS__CHILDREN:
-    case ZKS__GET:
-    case ZKS__EXISTS:
-    case ZKS__LOOK:
-        return ZKS__ROUTE_FOLLOWER;
-    default:
-        return ZKS__ROUTE_QUORUM;
-    }
-}
-
 static void link_call(struct zks__handle *h, struct zks__call *call)
 {
     call->next_call = h->calls;
@@ -843,58 +839,144 @@ static void unlink_call(struct zks__call *call)
     }
 }
 
-/* Sends the sync and the request; false where nothing is on its way. */
-static bool send_call(struct zks__handle *h, struct zks__call *call, const struct zks__req *req,
-                      const char *path)
+/* What goes ahead of a read. */
+static int send_ahead(struct zks__handle *h, struct zks__call *call, const struct zks__req *req)
 {
-    void *context = call->watch != NULL ? (void *)(uintptr_t)call->watch->id : NULL;
-    bool synced = false;
-    atomic_store(&call->parts, 1);
-    if (req->sync) {
-        atomic_fetch_add(&call->parts, 1);
-        if (zoo_async(h->zh, req->dir, on_synced, call) != ZOK) {
-            return false;
-        }
-        synced = true;
+    zoo_op_t op;
+    if (!req->quorum) {
+        return zoo_async(h->zh, req->dir, on_synced, call);
     }
-    int rc = send_request(h, call, req, path, context);
-    if (rc != ZOK && synced) {
-        part_failed(call, rc); /* The sync's answer is still to come. */
-        return true;
-    }
-    return rc == ZOK;
+    zoo_check_op_init(&op, req->dir, -1);
+    return send_multi_to(h, call, &op, 1, on_proven);
 }
 
-bool zks__handle_call(struct zks__handle *h, const struct zks__req *req,
-                      struct zks__machine *machine, struct zks__subscription **subscriptions,
-                      void (*done)(struct zks__call *call, void *arg), void *arg)
+/* Sends the request, and what goes ahead of it; not 0 where nothing is on its way. */
+static int send_call(struct zks__handle *h, struct zks__call *call, const struct zks__req *req,
+                     const char *path)
 {
-    path_buffer buf;
-    const char *path = join(buf, req->dir, req->name, NULL);
+    void *context = call->watch != NULL ? (void *)(uintptr_t)call->watch->id : NULL;
+    bool ahead = req->sync || req->quorum;
+    atomic_store(&call->parts, 1);
+    if (ahead) {
+        atomic_fetch_add(&call->parts, 1);
+        int rc = send_ahead(h, call, req);
+        if (rc != ZOK) {
+            return not_sent(rc);
+        }
+    }
+    int rc = send_request(h, call, req, path, context);
+    if (rc != ZOK && ahead) {
+        part_failed(call, rc); /* The answer to what went ahead is still to come. */
+        return 0;
+    }
+    return not_sent(rc);
+}
+
+static struct zks__call *new_call(struct zks__handle *h, enum zks__req_kind kind,
+                                  void (*done)(struct zks__call *call, void *arg), void *arg)
+{
     struct zks__call *call = calloc(1, sizeof *call);
+    if (call != NULL) {
+        call->message = (struct zks__message){.kind = ZKS__MSG_REPLY, .handle = h};
+        call->done = done;
+        call->arg = arg;
+        call->kind = kind;
+        call->sent_ms = zks__now_ms();
+        link_call(h, call);
+    }
+    return call;
+}
+
+struct zks__watches *zks__handle_watches(struct zks__handle *h)
+{
+    return &h->watches;
+}
+
+int zks__handle_call(struct zks__handle *h, const struct zks__req *req,
+                     struct zks__machine *machine, struct zks__subscription **subscriptions,
+                     void (*done)(struct zks__call *call, void *arg), void *arg)
+{
+    zks__path_buffer buf;
+    const char *path = zks__join(buf, req->dir, req->name, NULL);
+    struct zks__call *call = new_call(h, req->kind, done, arg);
+    if (call == NULL) {
+        return ZKS__UNKNOWN;
+    }
+    call->machine = machine;
+    call->reply.ticket = req->ticket;
+    call->bytes = zks__request_bytes(&h->options, req);
+    int rc = 0;
+    h->watches.keeps_root |= machine == NULL && req->watch;
+    if (machine != NULL && (req->watch || (req->kind == ZKS__LOOK && !req->no_watch))) {
+        call->watch =
+            zks__watch_ask(&h->watches, path, req->kind == ZKS__CHILDREN, machine, subscriptions);
+        rc = call->watch != NULL ? 0 : ZKS__UNKNOWN;
+    }
+    rc = rc != 0 ? rc : send_call(h, call, req, path);
+    if (rc != 0) {
+        zks__call_free(call);
+        answered(h);
+    }
+    return rc;
+}
+
+static void unwatched(struct zks__call *call, void *arg)
+{
+    struct zks__handle *h = call->message.handle; /* Which libzookeeper may have closed by now. */
+    bool removed = call->reply.rc == 0;
+    h->removal_at = removed ? 0 : zks__after(zks__now_ms(), h->options.timeout_ms);
+    zks__watch_removed(arg, removed ? ZKS__REMOVED : ZKS__UNREMOVED);
+}
+
+/* zoo_aremove_watches() would not do: it asks whether there is such a watch, and leaves it on the
+ * server (seen in 3.8.0).  This one forgets libzookeeper's own record of the watch with a successful
+ * answer only, so where that is lost the watch is set anew on the next connection.  Servers of 3.4
+ * implement neither: they answer so out of order and close the connection, and libzookeeper understands that
+ * answer only if no other request is outstanding.  So a lost removal is resent when none is, or after a session
+ * timeout; once such a server is recognized, watches stay until they fire. */
+static bool send_unwatch(struct zks__handle *h, struct zks__watch *watch)
+{
+    if (atomic_load(&h->no_removals)) {
+        zks__watch_removed(watch, ZKS__UNREMOVED); /* It still counts. */
+        return true;
+    }
+    if (atomic_load(&h->outstanding) > 0 && zks__now_ms() < h->removal_at) {
+        return false;
+    }
+    void_completion_t completion = on_removed;
+    void_completion_t *to;
+    /* Like a read, it is answered by the server itself. */
+    struct zks__call *call = new_call(h, ZKS__EXISTS, unwatched, watch);
     if (call == NULL) {
         return false;
     }
-    call->message = (struct zks__message){.kind = ZKS__MSG_REPLY, .handle = h};
-    call->machine = machine;
-    call->done = done;
-    call->arg = arg;
-    call->kind = req->kind;
-    call->reply.ticket = req->ticket;
-    call->sent_ms = zks__now_ms();
-    link_call(h, call);
-    bool ok = true;
-    if (req->watch || req->kind == ZKS__LOOK) {
-        call->watch =
-            zks__watch_ask(&h->watches, path, req->kind == ZKS__CHILDREN, machine, subscriptions);
-        ok = call->watch != NULL;
-    }
-    if (!ok || !send_call(h, call, req, path)) {
+    atomic_store(&call->parts, 1);
+    /* The type has a star too many: it is the function's address that is wanted. */
+    memcpy(&to, &completion, sizeof to);
+    if (zoo_aremove_all_watches(h->zh, watch->path,
+                                watch->children ? ZWATCHTYPE_CHILD : ZWATCHTYPE_DATA, 0, to,
+                                call) != ZOK) {
         zks__call_free(call);
         answered(h);
         return false;
     }
     return true;
+}
+
+void zks__handle_connected(struct zks__handle *h)
+{
+    zks__watches_connected(&h->watches);
+}
+
+void zks__handle_unwatch(struct zks__handle *h)
+{
+    struct zks__watch *watch = zks__watches_unwanted(&h->watches);
+    while (watch != NULL && send_unwatch(h, watch)) {
+        watch = zks__watches_unwanted(&h->watches);
+    }
+    if (watch != NULL) {
+        zks__watch_removed(watch, ZKS__NOT_REMOVED);
+    }
 }
 
 void zks__call_free(struct zks__call *call)

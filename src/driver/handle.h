@@ -20,11 +20,12 @@ struct zks__call {
     void *arg;
     enum zks__req_kind kind;
     uint64_t sent_ms;
+    size_t bytes;             /* About how large it is, where it creates something. */
     bool heard;               /* A server has answered it. */
     bool expired;             /* ... that there is no such session. */
     _Atomic int parts;        /* libzookeeper's calls that have not come back. */
-    _Atomic bool unsent;      /* A part could not be sent. */
-    bool unsynced;            /* The sync that was to go first has failed. */
+    _Atomic int unsent;       /* Why a part could not be sent, or 0. */
+    int ahead;                /* How the sync or the write that went first has ended. */
     struct zks__watch *watch; /* The one it sets, or NULL. */
     bool watch_set;
     void *results; /* Of a multi. */
@@ -49,8 +50,8 @@ struct zks__handle_options {
 };
 
 /* zks__handle_open: begins a session in the background.  The options' strings must outlive the
- * handle.  0, ZKS_ENOMEM, ZKS_EINVAL (the servers cannot be understood) or ZKS_ESYSTEM.  After a
- * failure *handle may be set all the same: it must then be closed. */
+ * handle.  0, ZKS_ENOMEM, ZKS_ESYSTEM (no thread or descriptor can be had; errno says why) or
+ * ZKS_EDISCONNECTED (the servers' names cannot be resolved). */
 int zks__handle_open(const struct zks__handle_options *options, struct zks__handle **handle);
 
 /* zks__handle_close: ends the session on a thread of its own, since the answers that are outstanding
@@ -63,10 +64,18 @@ void zks__handle_close(struct zks__handle *h);
 void zks__handle_free(struct zks__handle *h, void (*lost_call)(struct zks__call *call, void *arg),
                       void *arg);
 
-/* zks__handle_call: sends a request.  False where it could not be sent: nothing will come back. */
-bool zks__handle_call(struct zks__handle *h, const struct zks__req *req,
-                      struct zks__machine *machine, struct zks__subscription **subscriptions,
-                      void (*done)(struct zks__call *call, void *arg), void *arg);
+/* zks__handle_call: sends a request.  Where it could not be sent, and nothing will come back, ZKS__UNKNOWN, or an
+ * error where libzookeeper would never send it.  A watch of no machine is on the root, and comes as an event of the
+ * session's. */
+int zks__handle_call(struct zks__handle *h, const struct zks__req *req,
+                     struct zks__machine *machine, struct zks__subscription **subscriptions,
+                     void (*done)(struct zks__call *call, void *arg), void *arg);
+
+/* zks__handle_connected: there is a connection (again).
+ * zks__handle_unwatch: removes from the server the watches that no machine wants any more.  To be
+ * called while there is a connection, when all that has come has been dealt with. */
+void zks__handle_connected(struct zks__handle *h);
+void zks__handle_unwatch(struct zks__handle *h);
 
 /* zks__call_free: after its message has been dealt with. */
 void zks__call_free(struct zks__call *call);
@@ -74,14 +83,14 @@ void zks__call_free(struct zks__call *call);
 /* zks__event_free: after a session's message has been dealt with. */
 void zks__event_free(struct zks__message *event);
 
-/* zks__route: which way a request goes; see lease.h. */
-enum zks__route zks__route_of(enum zks__req_kind kind);
-
 /* zks__log_after_fork: in a child process. */
 void zks__log_after_fork(void);
 
 int64_t zks__handle_session(struct zks__handle *h);
 uint32_t zks__handle_timeout(struct zks__handle *h);
+
+/* zks__handle_watches: those of its session; they are the driver's thread's but for what any may ask. */
+struct zks__watches *zks__handle_watches(struct zks__handle *h);
 
 /* zks__handle_server: puts the address of the server that the handle is connected to into a buffer, or
  * an empty text. */

@@ -6,6 +6,10 @@
 
 #include "driver/clock.h"
 #include "driver/deliveries.h"
+#include "driver/quota.h"
+
+/* So often a connection must end over a request of so many bytes until it is taken for too large. */
+enum { CUTS_MAX = 8, LARGE_BYTES = 4096 };
 
 enum op_state { OP_IDLE, OP_UNDER_WAY, OP_ENDED };
 
@@ -212,21 +216,21 @@ static struct zks__in event(struct zks__machine *m, enum zks__in_kind kind)
     memset(&in, 0, sizeof in);
     in.kind = kind;
     in.connected = c->connected;
+    in.given_up = c->given_up;
     in.now_ms = c->now_ms;
     in.epoch = c->epoch;
-    in.safe_until_ms = zks__lease_safe_until(&c->lease);
+    in.safe_until_ms = zks__client_safe_until(c);
     in.session = atomic_load(&c->session);
     in.timeout_ms = atomic_load(&c->timeout_ms);
     return in;
 }
 
-static void count_holding(struct zks__machine *m)
+static void count_needs(struct zks__machine *m)
 {
-    bool holds = m->type->holds != NULL && m->type->holds(m);
-    if (holds != m->holding) {
-        m->holding = holds;
-        m->client->n_holding += holds ? 1 : (unsigned)-1;
-    }
+    unsigned *needs = m->client->needs;
+    needs[m->needs] -= m->needs != ZKS__NEEDS_NO_LEASE;
+    m->needs = m->type->needs != NULL ? m->type->needs(m) : ZKS__NEEDS_NO_LEASE;
+    needs[m->needs] += m->needs != ZKS__NEEDS_NO_LEASE;
 }
 
 /* A machine is never woken twice in one pass, so that it cannot keep the others from their turn. */
@@ -240,27 +244,42 @@ static void arm(struct zks__machine *m)
 static void step(struct zks__machine *m, const struct zks__in *in);
 
 /* A request that could not be sent is one whose outcome is unknown, which the machines know how to
- * deal with: they ask again a little later. */
+ * deal with: they ask again a little later.  One that libzookeeper would never send is refused. */
 static void send_all(struct zks__machine *m, const struct zks__out *out)
 {
     struct zks_client *c = m->client;
-    uint32_t unsent[ZKS__OUT_MAX];
+    struct zks__reply unsent[ZKS__OUT_MAX];
     unsigned n = 0;
     for (unsigned i = 0; i < out->n; i++) {
-        const struct zks__req *req = &out->req[i];
-        if (c->handle != NULL &&
-            zks__handle_call(c->handle, req, m, &m->subscriptions, NULL, NULL)) {
+        struct zks__req req = out->req[i];
+        int rc = zks__quota_admit(m, &req);
+        if (rc == 0) {
+            rc = c->handle != NULL
+                     ? zks__handle_call(c->handle, &req, m, &m->subscriptions, NULL, NULL)
+                     : ZKS__UNKNOWN;
+        }
+        if (rc == 0) {
             m->calls++;
         } else {
-            unsent[n++] = req->ticket;
+            unsent[n++] = (struct zks__reply){.ticket = req.ticket, .rc = rc};
         }
     }
     for (unsigned i = 0; i < n; i++) {
         struct zks__in in = event(m, ZKS__IN_REPLY);
-        in.reply.ticket = unsent[i];
-        in.reply.rc = ZKS__UNKNOWN;
+        in.reply = unsent[i];
         step(m, &in);
     }
+}
+
+/* The child's name, or NULL where it is the watch of the machine's path. */
+static const char *name_in(const struct zks__machine *m, const struct zks__watch *watch)
+{
+    return strcmp(watch->path, m->dir) == 0 ? NULL : watch->path + strlen(m->dir) + 1;
+}
+
+static bool wants(const struct zks__machine *m, const struct zks__watch *watch)
+{
+    return m->type->watches != NULL ? m->type->watches(m, name_in(m, watch)) : !m->orphan;
 }
 
 /* What every step of a machine ends with.  `ended` is the operation that it has completed or refused,
@@ -268,7 +287,8 @@ static void send_all(struct zks__machine *m, const struct zks__out *out)
 static void conclude(struct zks__machine *m, const struct zks__out *out, struct zks_op *ended)
 {
     struct zks_client *c = m->client;
-    count_holding(m);
+    count_needs(m);
+    zks__quota_recount(m);
     pthread_mutex_lock(&c->lock);
     m->type->publish(m);
     if (out->lost) {
@@ -280,6 +300,7 @@ static void conclude(struct zks__machine *m, const struct zks__out *out, struct 
     pthread_mutex_unlock(&c->lock);
     int result = out->result; /* The names in `out` are used up by sending. */
     send_all(m, out);
+    zks__unsubscribe(&m->subscriptions, wants);
     if (ended != NULL) {
         zks__op_end(c, ended, result);
     }
@@ -292,6 +313,10 @@ static void step(struct zks__machine *m, const struct zks__in *in)
     struct zks_op *ended = NULL;
     m->type->step(m, in, &out);
     if (out.done || out.refuse) {
+        if (m->cut_off && out.result == ZKS_ECANCELED) {
+            out.result = ZKS_ESERVER;
+        }
+        m->cut_off = false;
         ended = m->op;
         m->op = NULL;
     }
@@ -341,23 +366,44 @@ void zks__machine_event(struct zks__machine *m, enum zks__in_kind kind)
     step(m, &in);
 }
 
+/* The servers can have a jute.maxbuffer that is smaller than ours.  They do not say so, they close the
+ * connection, and would each time again.  What may have been made is looked after as with any cancel. */
+static void give_up(struct zks__machine *m, size_t bytes)
+{
+    zks__client_log(m->client, ZKS_LOG_ERROR,
+                    "zksync: %s: the servers have closed the connection %d times over a request of "
+                    "some %zu bytes, which may be more than their jute.maxbuffer",
+                    m->dir, CUTS_MAX, bytes);
+    m->cuts = 0;
+    m->cut_off = true;
+    zks__machine_event(m, ZKS__IN_CANCEL);
+}
+
 void zks__machine_reply(struct zks__machine *m, struct zks__call *call)
 {
     struct zks__in in = event(m, ZKS__IN_REPLY);
     m->calls--;
     in.reply = call->reply;
-    if (in.reply.rc == ZKS_ENOENT && m->client->no_chroot) {
+    in.reply.unwatched = call->watch == NULL;
+    /* What has ended with the root has ended all the same; but nothing can begin. */
+    if (in.reply.rc == ZKS_ENOENT && m->client->no_chroot &&
+        (call->kind == ZKS__MKPATH || m->type->rests_on_absence)) {
         in.reply.rc = ZKS_ENOCHROOT;
     }
+    if (call->bytes >= LARGE_BYTES) {
+        m->cuts = in.reply.rc == ZKS__UNKNOWN ? m->cuts + 1 : 0;
+    }
     step(m, &in);
+    if (m->cuts >= CUTS_MAX && m->op != NULL) {
+        give_up(m, call->bytes);
+    }
 }
 
 void zks__machine_watch(struct zks__machine *m, const struct zks__watch *watch)
 {
     struct zks__in in = event(m, ZKS__IN_WATCH);
-    size_t len = strlen(m->dir);
     in.watch.kind = watch->what;
-    in.watch.name = strcmp(watch->path, m->dir) == 0 ? NULL : watch->path + len + 1;
+    in.watch.name = name_in(m, watch);
     step(m, &in);
 }
 
@@ -410,7 +456,8 @@ static bool try_destroy(struct zks__machine *m)
     unlink_machine(m);
     pthread_mutex_unlock(&c->lock);
     zks__timer_set(&c->timers, &m->timer, ZKS__NEVER);
-    zks__unsubscribe(&m->subscriptions);
+    zks__unsubscribe(&m->subscriptions, NULL);
+    zks__quota_release(m);
     m->type->destroy(m);
     return true;
 }
@@ -466,6 +513,17 @@ void zks__machines_event(struct zks_client *c, enum zks__in_kind kind)
     }
 }
 
+void zks__machines_look(struct zks_client *c)
+{
+    for (struct zks__machine *m = following(c, NULL); m != NULL; m = following(c, m)) {
+        struct zks__in in = event(m, m->type->rests_on_absence ? ZKS__IN_WATCH : ZKS__IN_CONNECTED);
+        if (in.kind == ZKS__IN_WATCH) {
+            in.watch = (struct zks__watch_event){.kind = ZKS__WATCH_CHANGED};
+        }
+        step(m, &in);
+    }
+}
+
 void zks__machines_cancel(struct zks_client *c)
 {
     for (struct zks__machine *m = following(c, NULL); m != NULL; m = following(c, m)) {
@@ -488,7 +546,7 @@ void zks__machines_close(struct zks_client *c)
     while (c->machines != NULL) {
         struct zks__machine *m = c->machines;
         c->machines = m->next;
-        zks__unsubscribe(&m->subscriptions);
+        zks__unsubscribe(&m->subscriptions, NULL);
         m->client = NULL;
         if (m->orphan || m->free_asked) {
             m->type->destroy(m);

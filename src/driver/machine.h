@@ -4,16 +4,23 @@
 #ifndef ZKS_DRIVER_MACHINE_H
 #define ZKS_DRIVER_MACHINE_H
 
+#include "core/litter.h"
 #include "driver/client.h"
 
 struct zks__machine_type {
     void (*step)(struct zks__machine *m, const struct zks__in *in, struct zks__out *out);
     uint64_t (*deadline)(const struct zks__machine *m);
-    bool (*clean)(const struct zks__machine *m); /* Nothing is wanted or left behind. */
-    bool (*holds)(const struct zks__machine *m); /* Holds what the lease is about; may be NULL. */
-    void (*publish)(struct zks__machine *m);     /* Copies what getters read; the lock is held. */
-    void (*lost)(struct zks__machine *m);        /* Calls the owner's callback. */
+    bool (*clean)(const struct zks__machine *m);            /* Nothing is wanted or left behind. */
+    enum zks__needs (*needs)(const struct zks__machine *m); /* NULL: never any lease. */
+    /* Whether it still waits for a watch of a child, or of `dir` where the name is NULL; where this
+     * is NULL it does until its owner frees it. */
+    bool (*watches)(const struct zks__machine *m, const char *name);
+    void (*publish)(struct zks__machine *m); /* Copies what getters read; the lock is held. */
+    void (*lost)(struct zks__machine *m);    /* Calls the owner's callback. */
     void (*destroy)(struct zks__machine *m);
+    /* Fills in what it has on the servers; false while that is unknown.  NULL if it creates no ephemerals. */
+    bool (*own)(const struct zks__machine *m, struct zks__owned *owned);
+    bool rests_on_absence; /* That something is absent is a result of it: not where the root is. */
 };
 
 struct zks__machine {
@@ -37,9 +44,14 @@ struct zks__machine {
     struct zks_op *op; /* The one in hand. */
     struct zks__timer timer;
     struct zks__subscription *subscriptions;
-    unsigned calls; /* On their way. */
-    bool holding;   /* Counted in the client's n_holding. */
-    bool orphan;    /* The owner has freed it. */
+    unsigned calls;        /* On their way. */
+    enum zks__needs needs; /* Counted by the client. */
+    bool cut_off;  /* The operation in hand is ended, for the servers do not take its request. */
+    unsigned cuts; /* How often in a row a large request has been lost with its connection. */
+    size_t owned_bytes; /* Of paths of ephemerals, at the most; see quota.h. */
+    uint64_t owned_epoch;
+    size_t create_bytes; /* Of the longest path it has asked to create. */
+    bool orphan;         /* The owner has freed it. */
 };
 
 /* zks__machine_attach: makes the machine known to its client. */
@@ -67,9 +79,11 @@ void zks__machine_reply(struct zks__machine *m, struct zks__call *call);
 void zks__machine_watch(struct zks__machine *m, const struct zks__watch *watch);
 void zks__machine_abandon(struct zks__machine *m);
 
-/* The same for all machines of a client.  zks__machines_fail: the client cannot go on: whatever waits
- * ends with the error, and whatever is held is lost. */
+/* The same for all machines of a client.  zks__machines_look: has them ask again what they wait for.
+ * zks__machines_fail: the client cannot go on: whatever waits ends with the error, and whatever is held is
+ * lost. */
 void zks__machines_event(struct zks_client *c, enum zks__in_kind kind);
+void zks__machines_look(struct zks_client *c);
 void zks__machines_cancel(struct zks_client *c);
 void zks__machines_fail(struct zks_client *c, int error);
 void zks__machines_destroy_orphans(struct zks_client *c);

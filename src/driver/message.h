@@ -7,7 +7,7 @@
 struct zks__handle;
 
 enum zks__message_kind {
-    ZKS__MSG_SESSION, /* The session's state has changed: `state`. */
+    ZKS__MSG_SESSION, /* The session's state has changed, or its root: `state`. */
     ZKS__MSG_REPLY,   /* A call has ended: the message is the beginning of it. */
     ZKS__MSG_WATCH,   /* A watch has fired: the message is the beginning of it. */
     ZKS__MSG_CLOSED   /* The handle has been closed; nothing of it comes any more. */
@@ -17,7 +17,9 @@ enum zks__session_state {
     ZKS__SESSION_CONNECTED,
     ZKS__SESSION_SUSPENDED,
     ZKS__SESSION_EXPIRED,
-    ZKS__SESSION_AUTH_FAILED
+    ZKS__SESSION_AUTH_FAILED,
+    ZKS__SESSION_ROOT_GONE, /* The root of all paths has been removed ... */
+    ZKS__SESSION_ROOT_THERE /* ... has been made, or written to. */
 };
 
 struct zks__message {

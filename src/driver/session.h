@@ -12,7 +12,7 @@ void zks__session_event(struct zks_client *c, const struct zks__message *message
 /* zks__session_answered: a server has answered a call of the present handle's. */
 void zks__session_answered(struct zks_client *c, const struct zks__call *call);
 
-/* zks__session_expired: the server has ended the session; a new one begins at once. */
+/* zks__session_expired: the session is over; a new one begins at once. */
 void zks__session_expired(struct zks_client *c);
 
 /* zks__session_over: what comes of the session from now on belongs to an earlier epoch. */

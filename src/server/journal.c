@@ -5,11 +5,11 @@
 #include "journal.h"
 
 #include <pthread.h>
-#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 
+#include "base/thread.h"
 #include "entry.h"
 #include "recover.h"
 
@@ -93,19 +93,13 @@ static void *run(void *arg)
     return NULL;
 }
 
-/* Signals are for the threads of whoever uses this. */
 static void start(struct zks__journal *j)
 {
-    sigset_t all;
-    sigset_t before;
     j->until = j->log.zxid;
     j->made_bytes = 0;
     atomic_store(&j->stop, false);
     atomic_store(&j->done, false);
-    (void)sigfillset(&all);
-    (void)pthread_sigmask(SIG_SETMASK, &all, &before);
-    int error = pthread_create(&j->thread, NULL, run, j);
-    (void)pthread_sigmask(SIG_SETMASK, &before, NULL);
+    int error = zks__thread_start(&j->thread, run, j);
     j->running = error == 0;
     if (error != 0) {
         j->failures++;

@@ -363,12 +363,21 @@ static void take_connect(struct zks__peer *p, struct zks__reader *r)
     if (!p->old) {
         (void)zks__read_bool(r);
     }
-    if (r->bad || seen > zks__tree_zxid(s->tree)) {
+    if (r->bad || (seen > zks__tree_zxid(s->tree) && id == 0)) {
         zks__peer_say(p, ZKS_LOG_WARN,
                       r->bad ? "it does not speak ZooKeeper's protocol: cut off"
                              : "it has seen what this server does not have: it is another's "
                                "client, or the data was replaced by older: cut off");
         zks__peer_cut(p);
+        return;
+    }
+    /* ZooKeeper's servers cut such a client off, since another one of them may have what it has seen.  Here
+     * there is no other, and only "expired" makes it begin a new session. */
+    if (seen > zks__tree_zxid(s->tree)) {
+        zks__peer_say(p, ZKS_LOG_WARN,
+                      "it has seen what this server does not have: it is another's client, or the "
+                      "data was lost or replaced by older: its session has expired");
+        refuse_session(p);
         return;
     }
     if (id == 0) {

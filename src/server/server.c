@@ -6,7 +6,6 @@
 #include <netdb.h>
 #include <netinet/in.h>
 #include <pthread.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,6 +14,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/thread.h"
 #include "loop.h"
 #include "options.h"
 #include "owner.h"
@@ -230,12 +230,7 @@ static void *run(void *arg)
 
 static int start_thread(struct zks_server *s)
 {
-    sigset_t all;
-    sigset_t before;
-    (void)sigfillset(&all);
-    (void)pthread_sigmask(SIG_SETMASK, &all, &before);
-    int rc = pthread_create(&s->thread, NULL, run, s);
-    (void)pthread_sigmask(SIG_SETMASK, &before, NULL);
+    int rc = zks__thread_start(&s->thread, run, s);
     if (rc != 0) {
         zks__options_say(&s->options, ZKS_LOG_ERROR, "no thread can be started: %s", strerror(rc));
         return ZKS_ESYSTEM;

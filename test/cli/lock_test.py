@@ -33,6 +33,8 @@ class Lock(Case):
                          (127, "zksync: no-such-command: No such file or directory\n"))
         result = self.zksync("lock", self.path, "/")
         self.assertEqual((result.code, result.err), (126, "zksync: /: Permission denied\n"))
+        result = self.zksync("lock", self.path, 300 * "x")  # Longer than the identity of a client may be.
+        self.assertEqual((result.code, result.err), (126, f"zksync: {300 * 'x'}: File name too long\n"))
         self.assert_nothing_left()
 
     def test_words_are_passed_on_as_they_are(self):
@@ -437,6 +439,10 @@ class Usage(Case):
                              (["lock", "--on-loss", "never", "/a", "true"], '"never"'),
                              (["lock", "--status-fd", "77", "/a", "true"], '"77"'),
                              (["lock", "-T", "0", "/a", "true"], '"0"'),
+                             (["lock", "-T", "1ms", "/a", "true"], "from 1s to 24h"),
+                             (["lock", "-T", "0.999", "/a", "true"], "from 1s to 24h"),
+                             (["lock", "-T", "13d", "/a", "true"], "from 1s to 24h"),
+                             (["lock", "-T", "86400.001", "/a", "true"], "from 1s to 24h"),
                              (["lock", "-c", "true", "/a", "true"], '"true"'),
                              (["--root", "a", "lock", "/a", "true"], '"a"'),
                              (["double-barrier", "/a", "true"], "-n"),

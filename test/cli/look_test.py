@@ -2,6 +2,7 @@
 """zksync status, ls, watch, break, ping and barrier: what they say of what is there, also
 where others have written it, and what they do about it."""
 
+import contextlib
 import json
 import os
 import pty
@@ -12,9 +13,11 @@ import socket
 import subprocess
 import unicodedata
 
+from kazoo.exceptions import NotEmptyError
 from kazoo.security import make_acl
 
-from harness import SHORT, Case, SERVERS, ZKSYNC, Run, alive, await_true, keeper_of, main
+from harness import DIRECT, SHORT, Case, SERVERS, ZKSYNC, Run, alive, await_true, keeper_of, main
+from leftovers import LOCAL, Leftovers
 
 UUID = "0123456789abcdef0123456789abcdef"
 ESCAPES = "\x1b[31mred\x1b]0;title\x07\x9b2J\x85\x7f\r\b"
@@ -392,6 +395,24 @@ class Watching(Looks):
     def used(self):
         """A znode in which something has been: one that is new and empty looks like a barrier for a moment."""
         self.foreign("note")
+
+    def test_the_harness_finds_what_is_left(self):
+        """After every test it looks for watches and ephemeral znodes: here while there are some."""
+        self.assertEqual(self.leftovers.find(), [])
+        watch = self.watch()
+        self.await_events(watch, 1)
+        found = self.leftovers.find()
+        self.assertRegex(" ".join(found), "watch")
+        # Those of another place are not a test's; zksync's own server tells no places.
+        self.assertEqual(Leftovers(DIRECT, self.path + "-other").find(), [])
+        watch.close()
+        self.assertEqual(self.left_on_servers(), [])
+        holder = self.hold()
+        found = self.leftovers.find()
+        if not LOCAL:  # There it could be of a process that was killed.
+            self.assertRegex(" ".join(found), f"{self.path}/_c_.* of session")
+        self.release(holder)
+        self.assertEqual(self.left_on_servers(), [])
 
     def test_the_life_of_a_lock(self):
         self.used()
@@ -774,6 +795,32 @@ class Ls(Looks):
             self.assertEqual((result.code, result.out, result.err), (0, "", ""))
             self.assertEqual(parse(self.zksync("ls", *options, "--json", self.path).raw), [])
 
+    def test_a_root_that_is_removed(self):
+        root = self.path + "/root"
+        self.outside.ensure_path(root)
+        words = ("--servers", DIRECT + root)
+        watch = self.start(*words, "watch", "x")
+        watch.await_out("\n")
+        holder = self.start(*words, "lock", "y", "-c", "echo on; sleep 1000")
+        holder.await_out("on")
+        entering = self.start(*words, "double-barrier", "-n", "2", "z", "true")
+        await_true(lambda: self.outside.exists(root + "/z") and self.outside.get_children(root + "/z"), "a participant")
+
+        def gone():
+            with contextlib.suppress(NotEmptyError):
+                self.outside.delete(root, recursive=True)
+            return self.outside.exists(root) is None
+
+        await_true(gone, "the root to be gone")  # What enters may make its znode anew meanwhile.
+        self.assertEqual(holder.wait(), 76)
+        for run in (watch, entering):
+            self.assertEqual(run.wait(), 69, run.err)
+            self.assertIn(f"{root}: the root does not exist", run.err)
+        for command in (("status", "x"), ("barrier", "wait", "x"), ("lock", "x", "true"), ("ping",)):
+            result = self.zksync(*words, *command)
+            self.assertEqual(result.code, 69, command)
+            self.assertIn(f"{root}: the root does not exist", result.err)
+
     def test_the_root_of_all(self):
         """Recursively on a server of its own: what other programs have there can be forbidden to us."""
         server = self.start("serve", "--listen", "127.0.0.1:0", "--memory", "--no-secret")
@@ -911,6 +958,93 @@ class Barrier(Looks):
         run.signal(signal.SIGTERM)
         self.assertEqual(run.wait(), -signal.SIGTERM)
         self.assertEqual(self.status()["kind"], "barrier")
+
+
+class OneUse(Looks):
+    """What a path is used as: status, barrier and lock agree on it."""
+
+    ROUND_MEMBER = f"id-{UUID}-2-"
+
+    def make(self, state, path):
+        data = b"" if state == "empty" else b"10.0.0.7"
+        if state == "zksync's barrier":
+            self.assertEqual(self.zksync("barrier", "set", path).code, 0)
+        elif state in ("empty", "data"):  # A barrier of the Go package or of kazoo; of Curator.
+            self.outside.create(path, data, makepath=True)
+        elif state in ("lock has left", "lock with data has left"):
+            self.outside.create(path, b"" if state == "lock has left" else data, makepath=True)
+            self.assertEqual(self.zksync("lock", path, "true").code, 0)
+            self.assertEqual(self.contenders(path), [])
+        elif state in ("lock", "lock with data"):
+            self.outside.create(path, b"" if state == "lock" else data, makepath=True)
+            self.outside.create(f"{path}/_c_{UUID}-write-", ephemeral=True, sequence=True)
+        elif state == "lock on a barrier":
+            self.assertEqual(self.zksync("barrier", "set", path).code, 0)
+            self.outside.create(f"{path}/_c_{UUID}-write-", ephemeral=True, sequence=True)
+        elif state == "double barrier":
+            self.outside.create(f"{path}/{self.ROUND_MEMBER}", ephemeral=True, sequence=True, makepath=True)
+        elif state in ("folder", "folder with data"):
+            self.outside.create(path, b"" if state == "folder" else data, makepath=True)
+            self.outside.create(f"{path}/below")
+        elif state == "ephemeral":
+            self.outside.create(path, b"", ephemeral=True, makepath=True)
+        else:
+            self.assertEqual(state, "absent")
+
+    #                           status,           wait -n, set, unset, lock -n: exit codes
+    TABLE = [("absent",                  "free",           0, 0, 1, 0),
+             ("zksync's barrier",        "barrier",        75, 1, 0, 0),
+             ("empty",                   "barrier",        75, 1, 0, 0),
+             ("data",                    "barrier",        75, 1, 0, 0),
+             ("lock has left",           "free",           65, 65, 65, 0),
+             ("lock with data has left", "barrier",        75, 1, 0, 0),
+             ("lock",                    "lock",           65, 65, 65, 75),
+             ("lock with data",          "lock",           65, 65, 65, 75),
+             ("lock on a barrier",       "lock",           65, 65, 65, 75),
+             ("double barrier",          "double-barrier", 65, 65, 65, 0),
+             ("folder",                  "folder",         65, 65, 65, 0),
+             ("folder with data",        "folder",         65, 65, 65, 0),
+             ("ephemeral",               "free",           65, 65, 65, 65)]
+
+    COMMANDS = (("barrier", "wait", "-n"), ("barrier", "set"), ("barrier", "unset"), ("lock", "-n"))
+
+    def test_the_table(self):
+        found = []
+        for i, (state, *_) in enumerate(self.TABLE):
+            row = [state]
+            for j, words in enumerate(self.COMMANDS):
+                path = f"{self.path}/{i:02d}{j}"
+                self.make(state, path)
+                result = self.zksync("status", "--json", path)
+                kind = parse(result.raw)["kind"]
+                self.assertEqual(result.code, 1 if kind in ("free", "folder") else 0)
+                row += [kind] if j == 0 else []
+                self.assertEqual(kind, row[1])
+                before = self.outside.exists(path)
+                result = self.zksync(*words, path, *(["true"] if words[0] == "lock" else []))
+                row.append(result.code)
+                if result.code == 65:  # It is left as it is, and a line says why.
+                    self.assertEqual(len(result.err.splitlines()), 1, result.err)
+                    self.assertIn("not a barrier" if words[0] == "barrier" else path, result.err)
+                    after = self.outside.exists(path)
+                    self.assertEqual((after.czxid, after.cversion), (before.czxid, before.cversion))
+                self.outside.delete(path, recursive=True)
+            found.append(tuple(row))
+        self.maxDiff = None
+        self.assertEqual("\n".join(map(str, found)), "\n".join(map(str, self.TABLE)))
+
+    def test_a_wait_goes_on_where_a_lock_is_used(self):
+        """A barrier that one has begun to wait for is set as long as its znode is there."""
+        self.outside.create(self.path, b"")
+        run = self.start("barrier", "wait", self.path)
+        await_true(lambda: self.leftovers.find(), "its watch")
+        self.outside.create(self.path + "/below")
+        self.outside.set(self.path, b"")  # It looks again.
+        await_true(lambda: self.leftovers.find(), "its watch")
+        self.outside.delete(self.path + "/below")
+        self.assertIsNone(run.process.poll())
+        self.outside.delete(self.path)
+        self.assertEqual((run.wait(), run.err), (0, ""))
 
 
 if __name__ == "__main__":

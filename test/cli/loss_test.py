@@ -6,8 +6,9 @@ import signal
 import subprocess
 import sys
 import tempfile
+import unittest
 
-from harness import BUILD, Case, DIRECT, Proxy, await_true, events_of, main
+from harness import BUILD, Case, DIRECT, Proxy, await_true, clock_ms, events_of, keeper_of, main
 
 # As stubborn as a command can be, and it says when it was last alive, to the millisecond.
 STUBBORN = """
@@ -185,6 +186,39 @@ class Loss(Case):
         self.take_away()
         self.assertEqual(run.wait(), 76)
         self.assertIn(f"zksync: {self.path}: lost; the command is killed\n", run.err)
+
+    @unittest.skipIf(os.path.basename(BUILD) in ("asan", "tsan"), "a sanitizer must be loaded first")
+    def test_front_stands_still_between_two_instructions(self):
+        """It must not judge by what the keeper has said before, and kill a command whose lock is held."""
+        file = os.path.join(self.folder, "stall")
+        clock = os.path.join(BUILD, "test", "cli", "late_clock.so")
+        run = self.start("lock", "-T", 5, self.path, "-c", "echo on; read x; echo $x", stdin=subprocess.PIPE,
+                         env=self.environment(LD_PRELOAD=clock, ZKSYNC_TEST_STALL=file))
+        run.await_out("on\n")
+        with open(file, "wb"):
+            pass
+        await_true(lambda: os.path.exists(file + ".stalled"), "front is about to read its clock")
+        since = clock_ms()
+        await_true(lambda: clock_ms() > since + 10000, "the time is over that it had read before")
+        os.unlink(file)
+        run.process.stdin.write(b"undisturbed\n")
+        run.process.stdin.close()
+        self.assertEqual((run.wait(), run.err), (0, ""))
+        self.assertEqual(run.out, "on\nundisturbed\n")
+
+    @Proxy.needed
+    def test_the_keeper_stands_still_while_it_ends_the_command(self):
+        """What has been said already, that the servers are cut off, is why; not the keeper."""
+        self.addCleanup(Proxy.heal)
+        run = self.start("lock", "-T", 8, "-k", 1.6, self.path, "-c", "trap '' TERM; echo on; while :; do sleep 0.01; done")
+        run.await_out("on\n")
+        keeper = keeper_of(run.pid)
+        Proxy.silence()
+        run.await_err("TERM was sent")
+        os.kill(keeper, signal.SIGSTOP)
+        self.assertEqual(run.wait(), 76)
+        self.assertIn("the process that kept it did not end the command in time; the command has been killed\n", run.err)
+        self.assertNotIn("stood still", run.err)
 
     def test_warn_lets_it_go_on(self):
         status = self.status()

@@ -158,7 +158,7 @@ class DoubleBarriers(Many):
     def round_of_3(self, *options):
         """Three whose commands run until the end of an input of their own."""
         script = 'echo in; cat >/dev/null'
-        runs = [self.start("double-barrier", "-n", 3, "--id", i, "-T", 2, *options, self.path, "-c", script,
+        runs = [self.start("double-barrier", "-n", 3, "--id", i, "-T", 5, *options, self.path, "-c", script,
                            stdin=subprocess.PIPE) for i in "abc"]
         for run in runs:
             run.await_out("in\n")
@@ -179,7 +179,7 @@ class DoubleBarriers(Many):
     def test_one_killed_while_it_waits(self):
         for i, kill in enumerate((lambda pid: os.kill(pid, signal.SIGKILL), self.kill_all_of)):
             names = [f"{word}{i}" for word in ("a", "b", "c")]
-            a = self.rank(names[0], 3, "-T", 2)
+            a = self.rank(names[0], 3)
             self.await_participants(1)
             victim = self.start("double-barrier", "-n", 3, "--id", "victim", "-T", 2, self.path, "echo", "ran")
             self.await_participants(2)
@@ -187,10 +187,10 @@ class DoubleBarriers(Many):
             self.assertEqual(victim.wait(), -signal.SIGKILL)
             self.assertEqual(victim.out, "")
             self.await_participants(1)
-            b = self.rank(names[1], 3, "-T", 2)
+            b = self.rank(names[1], 3)
             self.await_participants(2)
             self.assertEqual(self.count("start"), 3 * i)
-            c = self.rank(names[2], 3, "-T", 2)
+            c = self.rank(names[2], 3)
             for run in (a, b, c):
                 self.assertEqual(run.wait(), 0, run.err)
             lines = [line for line in self.lines() if line[1] in names]

@@ -149,6 +149,25 @@ class OfItsOwn(Local):
         run.signal(signal.SIGTERM)
         self.assertEqual(run.wait(), 0)
 
+    def test_in_memory_and_started_again(self):
+        """Its clients have seen what it has no more: their sessions are over, and they go on with new ones."""
+        run, address = self.serve("--listen", "127.0.0.1:0", "--memory")
+        env = self.environment(ZKSYNC_SERVERS=address)
+        holder = self.start("lock", "-v", "/a", "sleep", "1000", env=env)
+        holder.await_err(": held, token ")
+        waiter = self.start("lock", "-v", "/a", "echo", "ran", env=env)
+        waiter.await_err("1 ahead")
+        watcher = self.start("watch", "/a", env=env)
+        watcher.await_out("waits")
+        run.signal(signal.SIGKILL)
+        run.wait()
+        self.serve("--listen", address, "--memory")
+        self.assertEqual(holder.wait(), 76)
+        waiter.await_out("ran")
+        self.assertEqual(waiter.wait(), 0)
+        self.start("lock", "/a", "sleep", "1000", env=env)
+        await_true(lambda: watcher.out.count("acquired") > 1, "it is seen who has the lock now")
+
     def test_on_disk(self):
         folder = os.path.join(self.home, "folder")
         for code in (0, 1):
@@ -182,9 +201,9 @@ class OfItsOwn(Local):
         self.assertFalse(asked.ready() and asked.successful())
 
     def test_a_tick_and_bounds(self):
-        run, address = self.serve("--memory", "--tick", "100ms", "--min-session-timeout", "1s",
-                                  "--max-session-timeout", "3s")
-        for asked, granted in (("500ms", 1000), ("2s", 2000), ("9s", 3000)):
+        run, address = self.serve("--memory", "--tick", "100ms", "--min-session-timeout", "2s",
+                                  "--max-session-timeout", "4s")
+        for asked, granted in (("1s", 2000), ("3s", 3000), ("9s", 4000)):
             result = self.zksync("ping", "-T", asked, "--json", env=self.environment(ZKSYNC_SERVERS=address))
             self.assertEqual(result.json()["session_timeout_ms"], granted)
         run.signal(signal.SIGTERM)

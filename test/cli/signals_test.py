@@ -629,17 +629,18 @@ class Starting(Signals):
 
 
 class Tree:
-    """A command of several processes that write the time as long as they live."""
+    """A command of several processes that write the time as long as they live, and the next one to hold the lock.
+    The session timeouts are long enough for a busy machine."""
 
-    def __init__(self, case, *options):
+    def __init__(self, case, session=5):
         self.case = case
         self.folder = tempfile.TemporaryDirectory()
         case.addCleanup(self.folder.cleanup)
         self.name = os.path.join(self.folder.name, "beats")
         with open(self.name, "ab") as file:
-            self.run = case.start("lock", *options, case.path, "--", *PYTHON, TREE, stdout=file)
+            self.run = case.start("lock", "-T", session, case.path, "--", *PYTHON, TREE, stdout=file)
         await_true(lambda: len(self.pids()) == 4, "all of the command's processes run")
-        self.later = case.start("lock", "-T", SESSION, case.path, "date", "+%s%N")
+        self.later = case.start("lock", "-T", 20, case.path, "date", "+%s%N")
         case.await_contenders(2)
 
     def beats(self):
@@ -664,20 +665,20 @@ class Tree:
 
 class Dying(Signals):
     def test_front_is_killed(self):
-        tree = Tree(self, "-T", 5)
+        tree = Tree(self)
         tree.run.signal(signal.SIGKILL)
         self.assertEqual(tree.run.wait(), -signal.SIGKILL)
         tree.assert_dead_before_the_next_one()
 
     def test_front_is_killed_while_the_command_is_stopped(self):
-        tree = Tree(self, "-T", 5)
+        tree = Tree(self)
         for pid in tree.pids().values():
             os.kill(pid, signal.SIGSTOP)
         tree.run.signal(signal.SIGKILL)
         tree.assert_dead_before_the_next_one()
 
     def test_the_keeper_is_killed(self):
-        tree = Tree(self, "-T", SESSION)
+        tree = Tree(self)
         os.kill(self.keeper(tree.run), signal.SIGKILL)
         self.assertEqual(tree.run.wait(), 76)
         for name, pid in tree.pids().items():
@@ -751,7 +752,7 @@ class Dying(Signals):
     def test_front_is_stopped(self):
         # Nothing is to be lost here, on a busy machine neither.
         session = 3 * SESSION
-        tree = Tree(self, "-T", session)
+        tree = Tree(self, session)
         tree.run.signal(signal.SIGSTOP)
         await_true(lambda: state(tree.run.pid) == "T", "it is stopped")
         until = time.monotonic() + 2 * session
@@ -770,7 +771,7 @@ class Dying(Signals):
         self.assertEqual(tree.later.wait(), 0)
 
     def test_the_keeper_is_stopped(self):
-        tree = Tree(self, "-T", SESSION)
+        tree = Tree(self)
         os.kill(self.keeper(tree.run), signal.SIGSTOP)
         self.assertEqual(tree.run.wait(), 76)
         self.assertIn(f"zksync: {self.path}: ", tree.run.err)

@@ -373,25 +373,28 @@ class Examples(Case):
 
     def run_all(self, environment):
         """The examples have paths of their own on the servers, so each shell has a host of its own."""
-        hosts = [self.host(f"{environment}-{shell}") for shell in SHELLS]
+        choice = self.choice(environment)
+        hosts = [self.host(f"{environment}-{shell}") for shell in choice]
         for host in hosts:
             host.serve()
         with concurrent.futures.ThreadPoolExecutor(len(SHELLS)) as pool:
-            failed = sum(pool.map(self.failed, hosts, itertools.repeat(environment), SHELLS), [])
+            failed = sum(pool.map(self.failed, hosts, itertools.repeat(environment), choice, choice.values()), [])
         self.assertEqual(failed, [], "\n" + "\n".join(failed))
 
-    def users(self, environment, shell):
-        """All, or one each: then each user has each environment, and each shell, with something else."""
+    def choice(self, environment):
+        """The shells and their users: all, or bash and another one, so that each user has each environment, and
+        each shell, with something else."""
         if os.environ.get("ZKSYNC_TEST_ALL") == "1":
-            return UIDS
-        turn = Place.ENVIRONMENTS.index(environment) + SHELLS.index(shell)
-        turn += environment == "container"  # So that fish, which goes with bash, is there root's.
-        return [UIDS[turn % len(UIDS)]]
+            return dict.fromkeys(SHELLS, UIDS)
+        number = Place.ENVIRONMENTS.index(environment)
+        turn = number + (number > 1)  # So that fish, which goes with bash, is root's in a container.
+        return {shell: [UIDS[(turn + i) % len(UIDS)]]
+                for i, shell in enumerate((SHELLS[0], SHELLS[1 + number % 2]))}
 
-    def failed(self, host, environment, shell):
+    def failed(self, host, environment, shell, uids):
         """Runs all examples with a shell, and tells of those that fail."""
         failed = []
-        for uid, local in itertools.product(self.users(environment, shell), (False, True)):
+        for uid, local in itertools.product(uids, (False, True)):
             # In a container there is no other process to share a local server with.
             if local and (environment == "container" or shell != SHELLS[0]):
                 continue

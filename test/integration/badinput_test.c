@@ -268,6 +268,26 @@ static void test_client_options(void **state)
     options = sane();
     options.session_timeout_ms = UINT32_MAX;
     it_equal(try_open(&options), ZKS_EINVAL);
+    /* One byte more than the longest texts. */
+    char *const text = malloc(ZKS_AUTH_BYTES_MAX + 2);
+    memset(text, 'x', ZKS_AUTH_BYTES_MAX + 1);
+    text[ZKS_AUTH_BYTES_MAX + 1] = '\0';
+    const struct zks_acl long_acl = {ZKS_PERM_ALL, "world", text};
+    for (int i = 0; i < 4; i++) {
+        static const char *const names[] = {
+            "identity: 65537 bytes, more than 255", "reason: 65537 bytes, more than 1023",
+            "acl: 65542 bytes, more than 65536", "auth: 65543 bytes, more than 65536"};
+        options = sane();
+        options.identity = i == 0 ? text : NULL;
+        options.reason = i == 1 ? text : NULL;
+        options.acl = &long_acl;
+        options.n_acl = i == 2;
+        options.auth_scheme = i == 3 ? "digest" : NULL;
+        options.auth = i == 3 ? text : NULL;
+        expect(names[i], try_open(&options), ZKS_EINVAL);
+        assert_string_equal(zks_last_error(), names[i]);
+    }
+    free(text);
     options = sane();
     options.connect_timeout_ms = -3;
     it_equal(try_open(&options), ZKS_EINVAL);

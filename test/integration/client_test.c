@@ -93,6 +93,7 @@ static void states_around_an_expiry(void **state)
     assert_int_not_equal(a.states.session[3], session);
     assert_int_equal(zks_client_session_id(a.client), a.states.session[3]);
     assert_int_equal(a.states.session[0], session);
+    assert_int_equal(a.states.session[2], session); /* It has not been given up yet. */
     it_equal(zks_rwlock_unlock(a.lock, IT_LIMIT_MS), ZKS_ELOST);
     party_write(&a);
     party_close(&a);

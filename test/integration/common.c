@@ -10,7 +10,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { DEFAULT_SESSION_MS = 30000, WATCHDOG_S = 170 };
+enum { DEFAULT_SESSION_MS = 30000, WATCHDOG_S = 170, LEFT_MS = 500 };
 
 static const char root[] = "/zksync-test";
 
@@ -58,6 +58,7 @@ int it_setup(void **state)
                    (unsigned long long)zks_clock_ms(), atomic_fetch_add(&number, 1));
     it->raw = rawzk_open(ens_direct());
     keep_root(it->raw);
+    leftovers_begin(&it->left, it->path, it->raw);
     *state = it;
     return 0;
 }
@@ -68,11 +69,17 @@ int it_teardown(void **state)
     if (ens_has_proxy()) {
         proxy_reset_all();
     }
+    ens_restore(); /* A test that has failed may have left them dead. */
+    /* Before anything is deleted: that would fire the watches. */
+    char *left = leftovers_await(&it->left, LEFT_MS);
     rawzk_delete_tree(it->raw, it->path);
     leave_root(it->raw);
     rawzk_close(it->raw);
     free(it);
     (void)alarm(0);
+    if (left != NULL) {
+        ens_fail("left behind on the servers: %s", left);
+    }
     return 0;
 }
 
@@ -177,6 +184,15 @@ zks_double_barrier *it_double_barrier(zks_client *client, const char *path, uint
     it_ok(zks_double_barrier_new(client, path, n, id, &barrier));
     assert_non_null(barrier);
     return barrier;
+}
+
+int it_enter_in_vain(zks_double_barrier *barrier)
+{
+    int rc = ZKS_ETIMEDOUT;
+    for (int64_t ms = 50; rc == ZKS_ETIMEDOUT && ms < IT_LIMIT_MS; ms *= 2) {
+        rc = zks_double_barrier_enter(barrier, ms);
+    }
+    return rc;
 }
 
 void it_equal_at(int got, int want, const char *what, const char *file, int line)

@@ -20,6 +20,7 @@
 #include <cmocka.h>
 
 #include "ensemble.h"
+#include "leftovers.h"
 #include "rawzk.h"
 #include "zksync/zksync.h"
 
@@ -30,14 +31,20 @@ enum {
     IT_STATES_MAX = 64
 };
 
+/* At the top of a program that takes half a minute, for tools/run-tests, which starts it early. */
+#define IT_TAKES_LONG                                                                              \
+    __attribute__((used)) static const char takes_long[] = "zksync-test: takes long";
+
 /* A test's own place on the servers, and a view of them from outside that goes past the proxies. */
 struct it {
     char path[IT_PATH_MAX]; /* Below /zksync-test; not created. */
     struct rawzk *raw;
+    struct leftovers left;
 };
 
 /* cmocka's setup and teardown; the state is a struct it.  The teardown deletes what is at the path,
- * and brings the proxies back to forwarding. */
+ * and brings the proxies back to forwarding, and the servers back to serving.  It fails where the
+ * test's clients have left a watch or an ephemeral znode. */
 int it_setup(void **state);
 int it_teardown(void **state);
 
@@ -69,6 +76,10 @@ zks_rwlock *it_rwlock(zks_client *client, const char *path);
 zks_barrier *it_barrier(zks_client *client, const char *path);
 zks_double_barrier *it_double_barrier(zks_client *client, const char *path, uint32_t n,
                                       const char *id);
+
+/* it_enter_in_vain: the result of an enter whose time is over before it is inside.  It gets more time until that
+ * was enough to find out why. */
+int it_enter_in_vain(zks_double_barrier *barrier);
 
 /* it_equal: fails the test, naming both, unless the results of the library are the same. */
 #define it_equal(got, want) it_equal_at((got), (want), #got, __FILE__, __LINE__)

@@ -7,7 +7,7 @@
 
 #include "locks.h"
 
-enum { WORKERS = 8, ADDITIONS = 250, LONE_ROUNDS = 8 };
+enum { WORKERS = 8, ADDITIONS = 100, LONE_ROUNDS = 8 };
 
 struct record {
     uint64_t count;

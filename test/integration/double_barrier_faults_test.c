@@ -3,6 +3,8 @@
 #include "common.h"
 #include "sides.h"
 
+IT_TAKES_LONG
+
 static void test_cut_for_good_before_the_round(void **state)
 {
     struct it *it = *state;

@@ -7,6 +7,8 @@
 
 #include "frameproxy.h"
 
+IT_TAKES_LONG
+
 enum { ROUNDS_MAX = 50, MEMBERS_MAX = 8 };
 
 /* The order of all events of a test. */
@@ -385,7 +387,7 @@ static void refused(struct it *it, uint32_t n, const char *id, int before, int i
 static void fails_with_eexist(zks_double_barrier *b)
 {
     it_equal(zks_double_barrier_enter(b, 0), ZKS_EEXIST);
-    it_equal(zks_double_barrier_enter(b, 100), ZKS_EEXIST);
+    it_equal(it_enter_in_vain(b), ZKS_EEXIST);
     assert_non_null(strstr(zks_last_error(), "the id \"c0\" is in use"));
 }
 

@@ -10,6 +10,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+IT_TAKES_LONG
+
 enum { PROGRAMS_MAX = 8, ARGUMENTS_MAX = 6, OUTPUT_MAX = 8192 };
 
 /* A program that runs or has run.  What it writes goes to files without a name, so that it can be

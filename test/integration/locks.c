@@ -9,13 +9,12 @@ static void lost(zks_rwlock *lock, void *arg)
     atomic_fetch_add(&p->lost, 1);
 }
 
-static void open_party(struct party *p, const char *servers, uint32_t session_timeout_ms,
-                       const char *path, bool expiry_is_error)
+static void open_party(struct party *p, zks_client_options options, const char *path,
+                       bool expiry_is_error)
 {
     memset(p, 0, sizeof *p);
     it_op_init(&p->op);
     it_states_init(&p->states);
-    zks_client_options options = it_options(servers, session_timeout_ms);
     options.listener = it_states_listener;
     options.listener_arg = &p->states;
     p->client = it_open_with(&options);
@@ -28,13 +27,18 @@ static void open_party(struct party *p, const char *servers, uint32_t session_ti
 
 void party_open(struct party *p, const char *servers, uint32_t session_timeout_ms, const char *path)
 {
-    open_party(p, servers, session_timeout_ms, path, false);
+    open_party(p, it_options(servers, session_timeout_ms), path, false);
 }
 
 void party_open_expiry_is_error(struct party *p, const char *servers, uint32_t session_timeout_ms,
                                 const char *path)
 {
-    open_party(p, servers, session_timeout_ms, path, true);
+    open_party(p, it_options(servers, session_timeout_ms), path, true);
+}
+
+void party_open_with(struct party *p, const zks_client_options *client_options, const char *path)
+{
+    open_party(p, *client_options, path, false);
 }
 
 void party_close(struct party *p)

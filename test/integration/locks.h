@@ -23,6 +23,8 @@ void party_open(struct party *p, const char *servers, uint32_t session_timeout_m
                 const char *path);
 void party_open_expiry_is_error(struct party *p, const char *servers, uint32_t session_timeout_ms,
                                 const char *path);
+/* party_open_with: with these options of the client's, but for the listener, which is the party's. */
+void party_open_with(struct party *p, const zks_client_options *client_options, const char *path);
 /* party_close: frees the handle and closes the client; may be called twice. */
 void party_close(struct party *p);
 

@@ -5,6 +5,8 @@
 #include "frameproxy.h"
 #include "locks.h"
 
+IT_TAKES_LONG
+
 /* What is lost, and whether the session ends before the client is connected again. */
 struct loss {
     bool request;
@@ -302,11 +304,45 @@ static void create_and_then_give_up(void **state)
     }
 }
 
+static void set_perms(const struct it *it, const char *path, int perms)
+{
+    char scheme[] = "world";
+    char id[] = "anyone";
+    struct ACL entry = {perms, {scheme, id}};
+    const struct ACL_vector acl = {1, &entry};
+    rawzk_set_acl(it->raw, path, &acl);
+}
+
+/* Whether the create was carried out cannot be found out: the lock is refused, although it is waited for without
+ * an end.  What may be left goes once that can be seen, while the session lives. */
+static void create_of_what_must_not_be_read(void **state)
+{
+    struct it *it = *state;
+    for (size_t i = 0; i < 2; i++) {
+        struct scene s;
+        scene_open(&s, it, i, losses[i]);
+        scene_warm_up(&s);
+        set_perms(it, s.path, ZOO_PERM_CREATE | ZOO_PERM_DELETE | ZOO_PERM_ADMIN);
+        arm(&s, FRAME_CREATE2);
+        int rc = zks_rwlock_wrlock(s.a.lock, IT_LIMIT_MS);
+        int again = zks_rwlock_wrlock(s.a.lock, IT_LIMIT_MS);
+        set_perms(it, s.path, ZOO_PERM_ALL);
+        it_equal(rc, ZKS_EACCES);
+        it_equal(again, ZKS_EACCES);
+        party_write(&s.b);
+        party_unlock(&s.b);
+        party_write(&s.a);
+        party_unlock(&s.a);
+        scene_close(&s);
+    }
+}
+
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
         it_test(create),
         it_test(create_of_the_path),
+        it_test(create_of_what_must_not_be_read),
         it_test(listing),
         it_test(get_of_the_watch),
         it_test(delete),

@@ -6,6 +6,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+IT_TAKES_LONG
+
 /* The calls that begin something, and the listing, with an error that is not theirs. */
 static void all_refused(zks_client *client, const char *path, int64_t timeout_ms, int error)
 {
@@ -58,6 +60,79 @@ static void test_a_root_that_is_not_there(void **state)
     it_equal(zks_barrier_set(barrier, REFUSED_MS), ZKS_EEXIST);
     zks_barrier_free(barrier);
     it_ok(zks_client_close(client));
+    free(root);
+    free(servers);
+}
+
+/* Sees the root go while it is connected: nothing that is absent then may be taken for an answer. */
+static void test_a_root_that_is_removed(void **state)
+{
+    static const char node[] = "/a/_c_0123456789abcdef0123456789abcdef-write-0000000000";
+    struct it *it = *state;
+    zks_client_options options = sane();
+    char *root = it_child(it, "root");
+    char *round_at = it_child(it, "root/round");
+    char *servers = NULL;
+    assert_true(asprintf(&servers, "%s%s", ens_direct(), root) > 0);
+    options.servers = servers;
+    rawzk_create_path(it->raw, root);
+    zks_client *client = it_open_with(&options);
+    zks_client *waiting = it_open_with(&options);
+    zks_rwlock *held = it_rwlock(client, "/lock");
+    zks_rwlock *waits = it_rwlock(waiting, "/lock");
+    zks_double_barrier *enters = it_double_barrier(waiting, "/round", 2, "a");
+    zks_observer *observer = NULL;
+    struct it_op op;
+    struct it_op enter;
+    struct it_op next;
+    it_ok(zks_observer_new(waiting, "/seen", false, &observer));
+    for (int round = 0; round < 2; round++) {
+        char who[64];
+        struct zks_ping ping;
+        struct zks_view *view = NULL;
+        it_op_init(&op);
+        it_op_init(&enter);
+        it_op_init(&next);
+        while (zks_observer_next(observer, REFUSED_MS, &view) == ZKS_ENOCHROOT) {
+            it_pause();
+        }
+        zks_view_free(view);
+        it_ok(zks_observer_next_op(observer, ZKS_FOREVER, &next.op));
+        it_ok(zks_double_barrier_enter_op(enters, ZKS_FOREVER, &enter.op));
+        rawzk_await_children(it->raw, round_at, 1, IT_LIMIT_MS);
+        it_ok(zks_rwlock_wrlock(held, IT_LIMIT_MS));
+        it_ok(zks_rwlock_wrlock_op(waits, ZKS_FOREVER, &op.op));
+        it_await(zks_rwlock_waits_for(waits, who, sizeof who) > 0);
+        rawzk_delete_tree(it->raw, root);
+        /* The one that waits gets the lock if it looks before its own znode goes. */
+        int rc = it_op_wait(&op);
+        it_equal(rc, rc == 0 ? 0 : ZKS_ENOCHROOT);
+        it_equal(it_op_wait(&enter), ZKS_ENOCHROOT);
+        it_equal(it_op_wait(&next), ZKS_ENOCHROOT);
+        it_await(zks_rwlock_held(held) == 0 && zks_rwlock_held(waits) == 0);
+        all_refused(client, "/a", REFUSED_MS, ZKS_ENOCHROOT);
+        all_refused(client, "/a/b/c", REFUSED_MS, ZKS_ENOCHROOT);
+        it_equal(zks_remove(client, node, REFUSED_MS), ZKS_ENOCHROOT);
+        it_equal(zks_client_ping(client, REFUSED_MS, &ping), ZKS_ENOCHROOT);
+        assert_false(rawzk_exists(it->raw, root, NULL));
+        /* It comes back, with data that is written to. */
+        rawzk_create_path(it->raw, root);
+        rawzk_set(it->raw, root, "x", 1);
+        zks_barrier *barrier = it_barrier(client, "/a");
+        it_await(zks_barrier_wait(barrier, REFUSED_MS) != ZKS_ENOCHROOT);
+        it_ok(zks_barrier_wait(barrier, REFUSED_MS));
+        zks_barrier_free(barrier);
+        rawzk_set(it->raw, root, "y", 1);
+        (void)zks_rwlock_unlock(held, REFUSED_MS); /* Takes note of the loss. */
+        (void)zks_rwlock_unlock(waits, REFUSED_MS);
+    }
+    zks_rwlock_free(held);
+    zks_rwlock_free(waits);
+    zks_double_barrier_free(enters);
+    zks_observer_free(observer);
+    it_ok(zks_client_close(client));
+    it_ok(zks_client_close(waiting));
+    free(round_at);
     free(root);
     free(servers);
 }
@@ -244,13 +319,10 @@ static void test_a_forked_child(void **state)
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
-        it_test(test_servers_that_are_not_there),
-        it_test(test_a_root_that_is_not_there),
-        it_test(test_below_an_ephemeral_znode),
-        it_test(test_what_an_acl_forbids),
-        it_test(test_what_an_acl_forbids_afterwards),
-        it_test(test_handles_of_a_closed_client),
-        it_test(test_a_forked_child),
+        it_test(test_servers_that_are_not_there), it_test(test_a_root_that_is_not_there),
+        it_test(test_a_root_that_is_removed),     it_test(test_below_an_ephemeral_znode),
+        it_test(test_what_an_acl_forbids),        it_test(test_what_an_acl_forbids_afterwards),
+        it_test(test_handles_of_a_closed_client), it_test(test_a_forked_child),
     };
     it_begin(argc, argv);
     return cmocka_run_group_tests(tests, NULL, NULL);

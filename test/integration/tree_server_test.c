@@ -15,9 +15,9 @@
 #include "tree_plans.h"
 
 enum {
-    OPS = 60000,
+    OPS = 25000,
     OPS_SLOW = 15000,    /* With as many every kind of request should have succeeded, */
-    OPS_FOR_ALL = 60000, /* and with as many have failed in all its ways. */
+    OPS_FOR_ALL = 25000, /* and with as many have failed in all its ways. */
     BATCH_MAX = 100,
     SELDOM = 20, /* One batch of so many ends its session, and one takes it up anew. */
     BATCH_LIMIT_S = 120

@@ -6,6 +6,7 @@
 #include <curl/curl.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <ftw.h>
 #include <pthread.h>
 #include <setjmp.h>
 #include <spawn.h>
@@ -173,8 +174,8 @@ static void run_tool(const char *const *arguments, char *output, size_t size)
     (void)posix_spawn_file_actions_init(&actions);
     (void)posix_spawn_file_actions_adddup2(&actions, ends[1], STDOUT_FILENO);
     /* posix_spawn takes the arguments as not constant for historical reasons only. */
-    char *words[5] = {NULL};
-    for (size_t k = 0; k < 4 && arguments[k] != NULL; k++) {
+    char *words[6] = {NULL};
+    for (size_t k = 0; k < 5 && arguments[k] != NULL; k++) {
         words[k] = (char *)(uintptr_t)arguments[k];
     }
     int error = posix_spawn(&child, words[0], &actions, NULL, words, environ);
@@ -198,19 +199,46 @@ static void run_tool(const char *const *arguments, char *output, size_t size)
     }
 }
 
-static void control(const char *action, size_t i, const char *option)
+static void control_with(const char *action, size_t i, const char *option, const char *other)
 {
     need_server(i);
     char number[24];
     char output[64];
     (void)snprintf(number, sizeof number, "%zu", i + 1);
-    const char *words[] = {getenv("ZKSYNC_ENSEMBLE_TOOL"), action, number, option, NULL};
+    const char *words[] = {getenv("ZKSYNC_ENSEMBLE_TOOL"), action, number, option, other, NULL};
     run_tool(words, output, sizeof output);
 }
 
+static void control(const char *action, size_t i, const char *option)
+{
+    control_with(action, i, option, NULL);
+}
+
+/* Whether this program has stopped a server that may still stand still, or be configured otherwise. */
+static atomic_bool stopped_one;
+
 void ens_kill(size_t i)
 {
+    stopped_one = true;
     control("kill", i, NULL);
+}
+
+static int remove_one(const char *path, const struct stat *stat, int kind, struct FTW *walk)
+{
+    (void)stat;
+    (void)kind;
+    bool keep = walk->level == 0 || strcmp(path + walk->base, "myid") == 0;
+    return keep ? 0 : remove(path);
+}
+
+void ens_wipe(size_t i)
+{
+    need_server(i);
+    char path[MAX_PATH];
+    (void)snprintf(path, sizeof path, "%s/data%zu", getenv("ZKSYNC_ENSEMBLE"), i + 1);
+    if (nftw(path, remove_one, 16, FTW_DEPTH | FTW_PHYS) != 0) {
+        ens_fail("%s: %s", path, strerror(errno));
+    }
 }
 
 void ens_start(size_t i)
@@ -223,8 +251,16 @@ void ens_start_no_wait(size_t i)
     control("start", i, "--no-wait");
 }
 
+void ens_start_set(size_t i, const char *setting)
+{
+    char option[MAX_PATH];
+    (void)snprintf(option, sizeof option, "--set=%s", setting);
+    control_with("start", i, "--no-wait", option);
+}
+
 void ens_pause(size_t i)
 {
+    stopped_one = true;
     control("pause", i, NULL);
 }
 
@@ -252,6 +288,16 @@ void ens_await(void)
     char output[64];
     const char *words[] = {getenv("ZKSYNC_ENSEMBLE_TOOL"), "await", NULL};
     run_tool(words, output, sizeof output);
+}
+
+void ens_restore(void)
+{
+    char output[64];
+    const char *words[] = {getenv("ZKSYNC_ENSEMBLE_TOOL"), "restore", NULL};
+    if (stopped_one) {
+        run_tool(words, output, sizeof output);
+        stopped_one = false;
+    }
 }
 
 struct text {
@@ -384,7 +430,8 @@ void proxy_heal_all(void)
 
 static const char *const streams[] = {"upstream", "downstream"};
 
-void proxy_blackhole(size_t i)
+/* A toxic of this type in each direction. */
+static void add_toxics(size_t i, const char *type, unsigned value)
 {
     disturbed = true;
     for (size_t k = 0; k < 2; k++) {
@@ -392,20 +439,38 @@ void proxy_blackhole(size_t i)
         char body[160];
         (void)snprintf(path, sizeof path, "/proxies/%s/toxics", proxy_name(i));
         (void)snprintf(body, sizeof body,
-                       "{\"name\": \"blackhole_%s\", \"type\": \"timeout\", \"stream\": \"%s\", "
-                       "\"attributes\": {\"timeout\": 0}}",
-                       streams[k], streams[k]);
+                       "{\"name\": \"%s_%s\", \"type\": \"%s\", \"stream\": \"%s\", "
+                       "\"attributes\": {\"%s\": %u}}",
+                       type, streams[k], type, streams[k], type, value);
         call_proxy("POST", path, body, false);
     }
 }
 
-void proxy_unblackhole(size_t i)
+static void remove_toxics(size_t i, const char *type)
 {
     for (size_t k = 0; k < 2; k++) {
         char path[MAX_PATH];
-        (void)snprintf(path, sizeof path, "/proxies/%s/toxics/blackhole_%s", proxy_name(i),
+        (void)snprintf(path, sizeof path, "/proxies/%s/toxics/%s_%s", proxy_name(i), type,
                        streams[k]);
         call_proxy("DELETE", path, NULL, true);
+    }
+}
+
+void proxy_blackhole(size_t i)
+{
+    add_toxics(i, "timeout", 0);
+}
+
+void proxy_unblackhole(size_t i)
+{
+    remove_toxics(i, "timeout");
+}
+
+void proxy_delay(size_t i, unsigned ms)
+{
+    remove_toxics(i, "latency");
+    if (ms > 0) {
+        add_toxics(i, "latency", ms);
     }
 }
 
@@ -417,6 +482,7 @@ void proxy_reset_all(void)
     /* Not by POST /reset: the Toxiproxy can have proxies of others. */
     for (size_t i = 0; i < ens_count(); i++) {
         proxy_unblackhole(i);
+        proxy_delay(i, 0);
         proxy_heal(i);
     }
 }

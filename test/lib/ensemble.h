@@ -30,16 +30,22 @@ bool ens_has_proxy(void);
 
 /* Ends the server's process at once; returns when it is dead. */
 void ens_kill(size_t i);
+/* Removes what a killed server has stored, all but its number in the ensemble. */
+void ens_wipe(size_t i);
 /* Returns when the server serves, which takes a majority of running servers. */
 void ens_start(size_t i);
 /* Returns when the process is started; ens_await() waits for it to serve. */
 void ens_start_no_wait(size_t i);
+/* The same with a line of its configuration set, "maxSessionTimeout=4000", until ens_restore(). */
+void ens_start_set(size_t i, const char *setting);
 void ens_pause(size_t i);
 void ens_resume(size_t i);
 /* The server that leads now; waits until one does. */
 size_t ens_leader(void);
 /* Waits until all running servers serve. */
 void ens_await(void);
+/* Brings back the servers that this program has killed, paused or set, and waits until all serve. */
+void ens_restore(void);
 
 /* Closes the connections through the proxy and refuses new ones, until it is healed. */
 void proxy_cut(size_t i);
@@ -49,6 +55,8 @@ void proxy_heal_all(void);
 /* Drops all data in both directions without closing; the end of it closes the connections. */
 void proxy_blackhole(size_t i);
 void proxy_unblackhole(size_t i);
+/* Delays all data by so much in each direction; 0: no more. */
+void proxy_delay(size_t i, unsigned ms);
 /* Brings all proxies back to plain forwarding. */
 void proxy_reset_all(void);
 

@@ -14,6 +14,7 @@
 #include <netinet/tcp.h>
 #include <poll.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -65,6 +66,8 @@ struct frameproxy {
     pthread_t thread;
     struct connection *connections;
     struct framerules *rules;
+    atomic_bool old;
+    atomic_uint granted_ms; /* 0: what the server grants. */
 
     pthread_mutex_t mutex;
     pthread_cond_t changed;
@@ -117,13 +120,75 @@ static void cut(struct frameproxy *fp, struct connection *connection)
     framerules_forget(fp->rules, connection);
 }
 
+/* Whether ZooKeeper 3.4 does not know a request: see Request.isValid() there. */
+static bool is_new(int32_t opcode)
+{
+    static const int32_t known[] = {1, 2, 3, 4, 5, 6, 7, 8, 9, 11, 12, 13, 14, 100, 101, 102, -11};
+    for (size_t i = 0; i < sizeof known / sizeof known[0]; i++) {
+        if (known[i] == opcode) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* Answers what a server of 3.4 answers by itself; false for a frame that is to be forwarded. */
+static bool answer_as_3_4(struct frameproxy *fp, struct connection *connection,
+                          const unsigned char *frame, size_t size)
+{
+    static const char version[] =
+        "Zookeeper version: 3.4.14-4c25d480e66aadd371de8bd2fd8da255ac140bcf, built on 03/06/2019 "
+        "16:18 GMT\nMode: standalone\n";
+    unsigned char reply[LENGTH_SIZE + 16] = {0, 0, 0, 16};
+    if (!connection->client.greeted || size < 8 || !is_new(read_int(frame + LENGTH_SIZE + 4))) {
+        bool asks = !connection->client.greeted && memcmp(frame, "srvr", LENGTH_SIZE) == 0;
+        if (asks) {
+            append(&connection->client.out, (const unsigned char *)version, sizeof version - 1);
+            cut(fp, connection);
+        }
+        return asks;
+    }
+    memcpy(reply + LENGTH_SIZE, frame + LENGTH_SIZE, 4);
+    memset(reply + LENGTH_SIZE + 12, 0xff, 4);
+    reply[LENGTH_SIZE + 15] = 0xfa; /* -6: it is not implemented. */
+    append(&connection->client.out, reply, sizeof reply);
+    cut(fp, connection);
+    return true;
+}
+
+/* The length of a frame is followed by the protocol's version, and a request by the last zxid; then comes the
+ * timeout. */
+static void bound_timeout(struct frameproxy *fp, unsigned char *frame, size_t size, size_t at)
+{
+    uint32_t granted_ms = atomic_load(&fp->granted_ms);
+    if (granted_ms != 0 && size >= at + 4 && read_int(frame + at) > (int32_t)granted_ms) {
+        for (size_t k = 0; k < 4; k++) {
+            frame[at + k] = (unsigned char)(granted_ms >> (24 - 8 * k));
+        }
+    }
+}
+
+static bool forward_handshake(struct frameproxy *fp, struct connection *connection,
+                              struct side *from, unsigned char *frame, size_t size)
+{
+    bool asks = from == &connection->client;
+    from->greeted = true;
+    bound_timeout(fp, frame, size, LENGTH_SIZE + 4 + (asks ? 8 : 0));
+    return asks ? framerules_connect(fp->rules, connection)
+                : framerules_connected(fp->rules, connection);
+}
+
 static void forward_frames(struct frameproxy *fp, struct connection *connection, struct side *from,
                            struct side *to)
 {
     size_t done = 0;
     while (!connection->cutting && from->in.used - done >= LENGTH_SIZE) {
-        const unsigned char *frame = from->in.data + done;
+        unsigned char *frame = from->in.data + done;
         int32_t length = read_int(frame);
+        bool as_old = from == &connection->client && atomic_load(&fp->old);
+        if (as_old && !from->greeted && answer_as_3_4(fp, connection, frame, 0)) {
+            break;
+        }
         if (length < 0 || length > MAX_FRAME) {
             cut(fp, connection);
             break;
@@ -133,8 +198,13 @@ static void forward_frames(struct frameproxy *fp, struct connection *connection,
             break;
         }
         bool forward = true;
+        if (as_old && from->greeted && answer_as_3_4(fp, connection, frame, size)) {
+            (void)framerules_request(fp->rules, connection, frame + LENGTH_SIZE,
+                                     size); /* Counts. */
+            break;
+        }
         if (!from->greeted) {
-            from->greeted = true;
+            forward = forward_handshake(fp, connection, from, frame, LENGTH_SIZE + size);
         } else if (from == &connection->client) {
             forward = framerules_request(fp->rules, connection, frame + LENGTH_SIZE, size);
         } else {
@@ -484,6 +554,11 @@ void frameproxy_swallow_request(struct frameproxy *fp, int32_t opcode, const cha
     framerules_arm(fp->rules, true, opcode, path_substring, nth);
 }
 
+void frameproxy_disarm(struct frameproxy *fp)
+{
+    framerules_disarm(fp->rules);
+}
+
 unsigned frameproxy_hits(struct frameproxy *fp)
 {
     return framerules_hits(fp->rules);
@@ -492,6 +567,16 @@ unsigned frameproxy_hits(struct frameproxy *fp)
 bool frameproxy_await_hit(struct frameproxy *fp, int timeout_ms)
 {
     return framerules_await(fp->rules, timeout_ms);
+}
+
+void frameproxy_grant(struct frameproxy *fp, uint32_t timeout_ms)
+{
+    atomic_store(&fp->granted_ms, timeout_ms);
+}
+
+void frameproxy_speak_3_4(struct frameproxy *fp)
+{
+    atomic_store(&fp->old, true);
 }
 
 unsigned frameproxy_count(struct frameproxy *fp, int32_t opcode)

@@ -12,8 +12,10 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* The opcodes of requests, as they are on the wire. */
+/* The opcodes of requests, as they are on the wire.  The handshake, by which a session is created or taken up,
+ * carries none: it goes by the server's own number for it, and a rule for it names no path. */
 enum frameproxy_opcode {
+    FRAME_CONNECT = -10,
     FRAME_CREATE = 1,
     FRAME_DELETE = 2,
     FRAME_EXISTS = 3,
@@ -25,6 +27,7 @@ enum frameproxy_opcode {
     FRAME_GET_CHILDREN2 = 12,
     FRAME_MULTI = 14,
     FRAME_CREATE2 = 15,
+    FRAME_REMOVE_WATCHES = 18,
     FRAME_CREATE_CONTAINER = 19,
     FRAME_CREATE_TTL = 21,
     FRAME_SET_WATCHES = 101,
@@ -51,6 +54,9 @@ void frameproxy_swallow_reply(struct frameproxy *fp, int32_t opcode, const char 
 void frameproxy_swallow_request(struct frameproxy *fp, int32_t opcode, const char *path_substring,
                                 int nth);
 
+/* Takes back the rules that have not fired. */
+void frameproxy_disarm(struct frameproxy *fp);
+
 /* How many rules have fired since the start. */
 unsigned frameproxy_hits(struct frameproxy *fp);
 /* Waits until no armed rule is left. False when the time is over. */
@@ -62,6 +68,19 @@ bool frameproxy_await_hit(struct frameproxy *fp, int timeout_ms);
  */
 void frameproxy_hold(struct frameproxy *fp);
 void frameproxy_release(struct frameproxy *fp);
+
+/*
+ * From now on the proxy speaks as a server that grants no longer session timeout than this: it asks its server
+ * for no more, and says no more where that has granted more before.
+ */
+void frameproxy_grant(struct frameproxy *fp, uint32_t timeout_ms);
+
+/*
+ * From now on the proxy speaks as a server of ZooKeeper 3.4.14: it says so to the word srvr, and requests that
+ * came with 3.5 or later it answers at once, ahead of earlier ones, that they are not implemented, and closes
+ * the connection. That is what ZooKeeperServer.submitRequest() of 3.4 does.
+ */
+void frameproxy_speak_3_4(struct frameproxy *fp);
 
 /* How many requests with the opcode have arrived since the start. */
 unsigned frameproxy_count(struct frameproxy *fp, int32_t opcode);

@@ -11,6 +11,8 @@
 #include <time.h>
 
 enum { LENGTH_SIZE = 4, REQUEST_HEADER = 8, REPLY_HEADER = 16, LOWEST_OPCODE = -16, OPCODES = 160 };
+/* The handshake's; libzookeeper numbers its requests from the time of day on, or from -1 down. */
+enum { NO_XID = 0 };
 
 struct rule {
     struct rule *next;
@@ -91,8 +93,8 @@ static bool path_matches(const struct rule *rule, int32_t opcode, const unsigned
                          size_t size)
 {
     size_t wanted = strlen(rule->path_substring);
-    if (wanted == 0) {
-        return true;
+    if (wanted == 0 || opcode == FRAME_CONNECT) {
+        return wanted == 0;
     }
     const unsigned char *body = payload + REQUEST_HEADER;
     size_t length = size - REQUEST_HEADER;
@@ -111,15 +113,10 @@ static bool path_matches(const struct rule *rule, int32_t opcode, const unsigned
     return memmem(body, length, rule->path_substring, wanted) != NULL;
 }
 
-bool framerules_request(struct framerules *rules, const void *connection,
-                        const unsigned char *payload, size_t size)
+static bool ask(struct framerules *rules, const void *connection, int32_t xid, int32_t opcode,
+                const unsigned char *payload, size_t size)
 {
-    if (size < REQUEST_HEADER) {
-        return true;
-    }
     bool forward = true;
-    int32_t xid = read_int(payload);
-    int32_t opcode = read_int(payload + 4);
     (void)pthread_mutex_lock(&rules->mutex);
     if (opcode >= LOWEST_OPCODE && opcode < LOWEST_OPCODE + OPCODES) {
         rules->counts[opcode - LOWEST_OPCODE]++;
@@ -143,14 +140,9 @@ bool framerules_request(struct framerules *rules, const void *connection,
     return forward;
 }
 
-bool framerules_reply(struct framerules *rules, const void *connection,
-                      const unsigned char *payload, size_t size)
+static bool answer(struct framerules *rules, const void *connection, int32_t xid)
 {
-    if (size < REPLY_HEADER) {
-        return true;
-    }
     bool forward = true;
-    int32_t xid = read_int(payload);
     (void)pthread_mutex_lock(&rules->mutex);
     struct rule *next = NULL;
     for (struct rule *rule = rules->first; rule != NULL; rule = next) {
@@ -162,6 +154,29 @@ bool framerules_reply(struct framerules *rules, const void *connection,
     }
     (void)pthread_mutex_unlock(&rules->mutex);
     return forward;
+}
+
+bool framerules_request(struct framerules *rules, const void *connection,
+                        const unsigned char *payload, size_t size)
+{
+    return size < REQUEST_HEADER ||
+           ask(rules, connection, read_int(payload), read_int(payload + 4), payload, size);
+}
+
+bool framerules_reply(struct framerules *rules, const void *connection,
+                      const unsigned char *payload, size_t size)
+{
+    return size < REPLY_HEADER || answer(rules, connection, read_int(payload));
+}
+
+bool framerules_connect(struct framerules *rules, const void *connection)
+{
+    return ask(rules, connection, NO_XID, FRAME_CONNECT, NULL, 0);
+}
+
+bool framerules_connected(struct framerules *rules, const void *connection)
+{
+    return answer(rules, connection, NO_XID);
 }
 
 void framerules_forget(struct framerules *rules, const void *connection)
@@ -187,6 +202,15 @@ void framerules_arm(struct framerules *rules, bool on_request, int32_t opcode,
     (void)pthread_mutex_lock(&rules->mutex);
     rule->next = rules->first;
     rules->first = rule;
+    (void)pthread_mutex_unlock(&rules->mutex);
+}
+
+void framerules_disarm(struct framerules *rules)
+{
+    (void)pthread_mutex_lock(&rules->mutex);
+    while (rules->first != NULL) {
+        remove_rule(rules, rules->first);
+    }
     (void)pthread_mutex_unlock(&rules->mutex);
 }
 

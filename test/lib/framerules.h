@@ -17,6 +17,7 @@ void framerules_free(struct framerules *rules);
 /* The meaning of the arguments is that of frameproxy_swallow_reply(). */
 void framerules_arm(struct framerules *rules, bool on_request, int32_t opcode,
                     const char *path_substring, int nth);
+void framerules_disarm(struct framerules *rules);
 unsigned framerules_hits(struct framerules *rules);
 /* Waits until no armed rule is left. False when the time is over. */
 bool framerules_await(struct framerules *rules, int timeout_ms);
@@ -30,6 +31,9 @@ bool framerules_request(struct framerules *rules, const void *connection,
                         const unsigned char *payload, size_t size);
 bool framerules_reply(struct framerules *rules, const void *connection,
                       const unsigned char *payload, size_t size);
+/* The same of the first frame from either side, the handshake's, which has another form. */
+bool framerules_connect(struct framerules *rules, const void *connection);
+bool framerules_connected(struct framerules *rules, const void *connection);
 /* The connection ends: rules that await a reply on it go for the next such request. */
 void framerules_forget(struct framerules *rules, const void *connection);
 

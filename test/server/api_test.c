@@ -141,6 +141,73 @@ static void close_with_answers_on_their_way(void **state)
     serving_close(&s);
 }
 
+/* Where the servers take less than ZooKeeper does by default, a request can be too large for them: they close
+ * the connection over it.  That ends, and what is not as large goes on. */
+static void a_request_that_is_too_large(void **state)
+{
+    struct serving s;
+    char reason[ZKS_REASON_MAX + 1];
+    char identity[ZKS_IDENTITY_MAX + 1];
+    zks_client *client = NULL;
+    (void)state;
+    zks_server_options server_options = serving_options(&s, false);
+    server_options.max_frame = 4096;
+    serving_open_with(&s, &server_options);
+    zks_client_options options = it_options(serving_address(&s), 30000);
+    memset(reason, 1, sizeof reason); /* As JSON six bytes each. */
+    memset(identity, 1, sizeof identity);
+    reason[sizeof reason - 1] = identity[sizeof identity - 1] = '\0';
+    options.reason = reason;
+    options.identity = identity;
+    it_ok(zks_client_open(&options, &client));
+    zks_client *other = it_open(serving_address(&s), 30000);
+    zks_rwlock *lock = it_rwlock(client, "/l");
+    zks_barrier *barrier = it_barrier(client, "/b");
+    zks_double_barrier *round = it_double_barrier(client, "/r", 1, "a");
+    it_equal(zks_rwlock_wrlock(lock, ZKS_FOREVER), ZKS_ESERVER);
+    it_equal(zks_rwlock_rdlock(lock, ZKS_FOREVER), ZKS_ESERVER);
+    it_equal(zks_barrier_set(barrier, ZKS_FOREVER), ZKS_ESERVER);
+    it_equal(zks_double_barrier_enter(round, ZKS_FOREVER), ZKS_ESERVER);
+    it_ok(zks_barrier_wait(barrier, IT_LIMIT_MS));
+    zks_rwlock *others = it_rwlock(other, "/l");
+    it_ok(zks_rwlock_wrlock(others, IT_LIMIT_MS));
+    zks_rwlock_free(others);
+    zks_rwlock_free(lock);
+    zks_barrier_free(barrier);
+    zks_double_barrier_free(round);
+    it_ok(zks_client_close(other));
+    it_ok(zks_client_close(client));
+    serving_close(&s);
+}
+
+/* The opening of a round is one request: n fit where the ids are as short as ours, but the others' are not. */
+static void a_round_that_is_too_large(void **state)
+{
+    enum { N = 820, PATH = 1000 };
+    struct serving s;
+    char long_path[PATH + 1];
+    char name[IT_PATH_MAX + PATH];
+    (void)state;
+    serving_open(&s, false);
+    memset(long_path, 'p', PATH);
+    long_path[0] = '/';
+    long_path[PATH] = '\0';
+    struct rawzk *raw = rawzk_open(serving_address(&s));
+    rawzk_create_path(raw, long_path);
+    for (int i = 0; i < N - 1; i++) {
+        (void)snprintf(name, sizeof name, "%s/%0*d-%032x-%d-", long_path, ZKS_DOUBLE_BARRIER_ID_MAX,
+                       i, i, N);
+        rawzk_create(raw, name, NULL, ZOO_EPHEMERAL | ZOO_SEQUENCE, NULL, 0);
+    }
+    zks_client *client = it_open(serving_address(&s), 30000);
+    zks_double_barrier *round = it_double_barrier(client, long_path, N, "a");
+    it_equal(zks_double_barrier_enter(round, ZKS_FOREVER), ZKS_ETOOMANY);
+    zks_double_barrier_free(round);
+    it_ok(zks_client_close(client));
+    rawzk_close(raw);
+    serving_close(&s);
+}
+
 /* What zks_local_ask() takes, and what it does not take for an answer. */
 static void questions(void **state)
 {
@@ -247,21 +314,33 @@ static void opened_again_from_disk(void **state)
     serving_close(&s);
 }
 
+/* A server that is needed for a moment only may have ended before a client comes: it is started again until
+ * one has a session, which keeps it. */
+static zks_client *open_at_an_idle_server(struct serving *s)
+{
+    zks_client_options options = it_options(serving_address(s), 120000);
+    options.connect_timeout_ms = 0;
+    zks_client *client = it_open_with(&options);
+    it_await(zks_server_start(s->server) == 0 &&
+             zks_client_get_state(client) == ZKS_CLIENT_CONNECTED);
+    return client;
+}
+
 static void idle(void **state)
 {
     struct serving s;
     (void)state;
     zks_server_options options = serving_options(&s, false);
-    options.idle_ms = 300;
+    options.idle_ms = 10; /* Less than it takes to connect. */
     serving_open_with(&s, &options);
-    zks_client *client = it_open(serving_address(&s), 0);
-    it_equal(zks_server_wait(s.server, 1000), ZKS_ETIMEDOUT);
-    it_ok(zks_client_close(client));
-    it_ok(zks_server_wait(s.server, IT_LIMIT_MS));
-    assert_true(serving_said(&s, "nobody has needed it"));
-    it_ok(zks_server_start(s.server));
-    client = it_open(serving_address(&s), 0);
-    it_ok(zks_client_close(client));
+    for (int i = 0; i < 2; i++) {
+        zks_client *client = open_at_an_idle_server(&s);
+        it_equal(zks_server_wait(s.server, 300), ZKS_ETIMEDOUT);
+        assert_int_equal(serving_stats(&s).sessions, 1);
+        it_ok(zks_client_close(client));
+        it_ok(zks_server_wait(s.server, IT_LIMIT_MS));
+        assert_true(serving_said(&s, "nobody has needed it"));
+    }
     serving_close(&s);
 }
 
@@ -591,6 +670,8 @@ int main(int argc, char **argv)
         serving_test(a_cut_connection_keeps_its_lock),
         serving_test(a_dropped_reply_leaves_one_znode),
         serving_test(empty_parents_are_removed),
+        serving_test(a_request_that_is_too_large),
+        serving_test(a_round_that_is_too_large),
         serving_test(questions),
         serving_test(close_with_answers_on_their_way),
         serving_test(started_again_in_memory),

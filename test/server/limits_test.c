@@ -346,6 +346,89 @@ static void many_requests_at_once(void **state)
     serving_close(&s);
 }
 
+enum { OWNED = 20000, BATCH = 500, PATH = 400 };
+
+/* Valgrind is slow, and sees as much with an eighth of it. */
+static unsigned owned(void)
+{
+    return getenv("ZKSYNC_TEST_SLOW") != NULL ? OWNED / 8 : OWNED;
+}
+
+static void owned_path(char path[PATH + 1], int number)
+{
+    (void)snprintf(path, PATH + 1, "/%0*d", PATH - 1, number);
+    memset(path + 1, 'e', 200);
+}
+
+static void put_ephemeral(struct wire *w, int32_t xid, const char *path)
+{
+    wire_begin(w, xid, WIRE_CREATE);
+    wire_put_text(w, path);
+    wire_put_buffer(w, NULL, 0);
+    wire_put_int(w, 1);
+    wire_put_int(w, 31);
+    wire_put_text(w, "world");
+    wire_put_text(w, "anyone");
+    wire_put_int(w, ZOO_EPHEMERAL);
+    wire_finish(w);
+}
+
+static void make_ephemerals(struct wire *w)
+{
+    char path[PATH + 1];
+    for (int first = 0; first < (int)owned(); first += BATCH) {
+        for (int i = first; i < first + BATCH; i++) {
+            owned_path(path, i);
+            put_ephemeral(w, i, path);
+        }
+        wire_send(w);
+        for (int i = 0; i < BATCH; i++) {
+            struct wire_frame frame;
+            wire_next(w, &frame);
+            assert_int_equal(frame.err, 0);
+        }
+    }
+}
+
+static uint64_t znodes(struct serving *s)
+{
+    return serving_stats(s).znodes;
+}
+
+/* The end of such a session brings down servers of ZooKeeper for good (ZOOKEEPER-4306). */
+static void a_session_that_owns_8_megabytes(void **state)
+{
+    struct serving s;
+    struct wire_session session = {.timeout_ms = 60000};
+    struct wire_frame frame;
+    (void)state;
+    zks_server_options options = serving_options(&s, true);
+    serving_open_with(&s, &options);
+    uint64_t before = znodes(&s);
+    struct wire *w = wire_open(serving_address(&s), &session);
+    assert_non_null(w);
+    make_ephemerals(w);
+    assert_true(znodes(&s) == before + owned());
+    zks_server_close(s.server); /* What it owns is read from the disk ... */
+    wire_drop(w);
+    serving_open_with(&s, &options);
+    assert_true(znodes(&s) == before + owned());
+    w = wire_open(serving_address(&s), &session);
+    assert_non_null(w);
+    wire_begin(w, 1, WIRE_CLOSE_SESSION);
+    wire_finish(w);
+    wire_send(w);
+    wire_next(w, &frame);
+    assert_int_equal(frame.err, 0);
+    wire_drop(w);
+    assert_true(znodes(&s) == before);
+    zks_server_close(s.server); /* ... and so is its end. */
+    serving_open_with(&s, &options);
+    assert_true(znodes(&s) == before);
+    others_go_on(&s);
+    serving_close(&s);
+}
+
 /* A type that is none: the answer says so, and the connection ends, as ZooKeeper has it. */
 static void an_unknown_request(void **state)
 {
@@ -373,19 +456,13 @@ static void an_unknown_request(void **state)
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
-        serving_test(too_long_a_request),
-        serving_test(too_many_connections),
-        serving_test(too_many_sessions),
-        serving_test(too_many_znodes),
-        serving_test(too_many_bytes),
-        serving_test(too_long_an_acl),
-        serving_test(too_many_watches),
-        serving_test(a_slow_reader),
-        serving_test(a_dead_reader),
-        serving_test(too_long_an_answer),
-        serving_test(many_requests_at_once),
-        serving_test(an_unknown_request),
-        serving_test(clients_without_the_secret),
+        serving_test(too_long_a_request),    serving_test(too_many_connections),
+        serving_test(too_many_sessions),     serving_test(too_many_znodes),
+        serving_test(too_many_bytes),        serving_test(too_long_an_acl),
+        serving_test(too_many_watches),      serving_test(a_slow_reader),
+        serving_test(a_dead_reader),         serving_test(too_long_an_answer),
+        serving_test(many_requests_at_once), serving_test(a_session_that_owns_8_megabytes),
+        serving_test(an_unknown_request),    serving_test(clients_without_the_secret),
     };
     it_begin(argc, argv);
     return cmocka_run_group_tests_name("limits", tests, NULL, NULL);

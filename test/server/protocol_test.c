@@ -420,6 +420,25 @@ static void who_has_seen_more_is_turned_away(void **state)
     serving_close(&s);
 }
 
+/* There is no other server that could have it, so the session is over. */
+static void a_session_that_has_seen_more_has_expired(void **state)
+{
+    static const struct wire_session other = {.id = 77};
+    struct serving s;
+    unsigned char answer[41];
+    (void)state;
+    serving_open(&s, false);
+    int fd = dial(&s);
+    greet(fd, INT64_C(1) << 40, &other, false);
+    assert_int_equal(hear(fd, answer, sizeof answer), sizeof answer);
+    for (size_t i = 8; i < 20; i++) {
+        assert_int_equal(answer[i], 0); /* Neither a timeout nor a session. */
+    }
+    assert_int_equal(hear(fd, answer, sizeof answer), 0);
+    (void)close(fd);
+    serving_close(&s);
+}
+
 /* ---- Order ---- */
 
 static void put_create(struct wire *w, int32_t xid, const char *path, int32_t flags)
@@ -620,6 +639,7 @@ int main(int argc, char **argv)
         serving_test(a_client_of_today),
         serving_test(sessions_are_taken_up_by_their_password),
         serving_test(who_has_seen_more_is_turned_away),
+        serving_test(a_session_that_has_seen_more_has_expired),
         serving_test(events_come_before_answers),
         serving_test(who_am_i),
         serving_test(what_may_go_goes),

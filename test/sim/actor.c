@@ -77,6 +77,11 @@ static void lost(void *actor)
     show(actor, SEEN_LOST, 0);
 }
 
+unsigned actors_asked(void)
+{
+    return asked;
+}
+
 int actor_of_node(const char *name)
 {
     for (unsigned i = 0; i < plan->n_actors; i++) {
@@ -213,6 +218,13 @@ static void count_round(const struct actor *a)
         last_rounds[t].n = 0;
     }
     last_rounds[t].over |= ++last_rounds[t].n == a->thing->n;
+    /* Whoever has lost it meanwhile may be waiting for another one already, to which nobody comes. */
+    for (unsigned i = 0; last_rounds[t].over && i < plan->n_actors; i++) {
+        struct actor *b = &actors[i];
+        if (b->plan->thing == t && b->ending && b->busy && b->what == DO_ENTER && b != a) {
+            sched_at(&b->cancel, sched_now());
+        }
+    }
 }
 
 static void track(struct actor *a, int result)

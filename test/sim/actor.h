@@ -28,6 +28,9 @@ void actors_heal(void);
 /* actors_left: whether all have left and their handles are clean; `who` is one that has not. */
 bool actors_left(int *who);
 
+/* actors_asked: how many operations have begun, which is the number of the last one. */
+unsigned actors_asked(void);
+
 /* actor_of_node: whose znode has this name, -1 for nobody's. */
 int actor_of_node(const char *name);
 

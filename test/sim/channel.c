@@ -88,7 +88,7 @@ uint64_t channel_reserve(struct channel *ch, uint64_t from)
     /* What is sent in one breath mostly arrives in one. */
     bool together = ch->last_at >= from && !chance_one_in(&ch->chance, 4);
     uint64_t start = from > ch->held_until ? from : ch->held_until;
-    uint64_t at = start + (together ? 0 : chance_span(&ch->chance, ch->longest));
+    uint64_t at = start + ch->least + (together ? 0 : chance_span(&ch->chance, ch->longest));
     ch->last_at = at > ch->last_at ? at : ch->last_at;
     return ch->last_at;
 }

@@ -20,7 +20,8 @@ struct channel {
     struct parcel **last;
     uint64_t last_at;    /* When the last one arrives. */
     uint64_t held_until; /* Nothing arrives before. */
-    uint64_t longest;    /* How long one can take. */
+    uint64_t least;      /* How long each takes, */
+    uint64_t longest;    /* and how much longer one can take. */
     struct chance chance;
     void (*arrived)(struct channel *ch, struct parcel *p);
     void *owner;

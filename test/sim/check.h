@@ -27,6 +27,8 @@ extern const struct checker check_calm;
 extern const struct checker check_ids;
 extern const struct checker check_idling;
 extern const struct checker check_results;
+extern const struct checker check_refusals;
+extern const struct checker check_owned;
 
 /* check_fail: what the checker has found; the first is kept. */
 void check_fail(const struct checker *by, const char *format, ...)

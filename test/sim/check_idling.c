@@ -20,7 +20,8 @@ static void begin(const struct plan *p)
 
 static void see(const struct seen *s)
 {
-    if (s->kind == SEEN_HEALED || s->kind == SEEN_OVER || s->kind == SEEN_LEFT) {
+    if (s->kind == SEEN_HEALED || s->kind == SEEN_OVER || s->kind == SEEN_LEFT ||
+        s->kind == SEEN_WATCHED) {
         return;
     }
     if (s->kind != SEEN_TURN || idle[s->process].turns == 0) {

@@ -3,8 +3,10 @@
  *
  * Where nothing befalls any process, ZKS_EEXIST says that another participant has had the id to the
  * end, ZKS_ETIMEDOUT that none has had it all the time, and a round begins soon after n ids are there:
- * a participant that waits for its id is woken when that becomes free.  That a round never has an id
- * twice is the rounds' checker's. */
+ * a participant that waits for its id is woken when that becomes free.  It is free once the other one's
+ * znode has gone: soon after that one has asked to leave, even if the leave then waits for the others, and
+ * at most so long before its enter is seen to fail.  That a round never has an id twice is the rounds'
+ * checker's. */
 #include <string.h>
 
 #include "check.h"
@@ -21,6 +23,11 @@ struct stay {
     uint64_t leave_at;  /* NEVER where it has not asked to leave. */
     uint64_t over_at;   /* Where it is not here. */
     unsigned number;    /* Of the enter. */
+
+    /* Another one's enter that ended with ZKS_ETIMEDOUT while this one waited, 0 for none. */
+    unsigned doubt;
+    int doubted_by;
+    uint64_t doubted_at;
 };
 
 static const struct plan *plan;
@@ -47,29 +54,60 @@ static bool is_namesake(int actor, int other)
     return actor != other && a->thing == b->thing && a->id == b->id;
 }
 
+/* When at the latest an actor has begun to take its znode away. */
+static uint64_t going_at(const struct stay *o)
+{
+    uint64_t over_at = o->here ? NEVER : o->over_at;
+    return o->leave_at < over_at ? o->leave_at : over_at;
+}
+
 /* Whether another one has had the actor's id until just now. */
 static bool is_taken(const struct seen *s)
 {
     for (int i = 0; i < (int)plan->n_actors; i++) {
         const struct stay *o = &stays[i];
         if (is_namesake(s->actor, i) && o->asked_at != 0 &&
-            (o->here || o->over_at + soon > s->at)) {
+            (going_at(o) == NEVER || going_at(o) + soon > s->at)) {
             return true;
         }
     }
     return false;
 }
 
-/* Another one that was there before the actor came, and still is; -1 for none. */
-static int elder(const struct seen *s)
+static void accuse(int actor, unsigned number, int other)
+{
+    check_fail(&check_ids, "actor %d: enter #%u ends with ETIMEDOUT, but actor %d has its id",
+               actor, number, other);
+}
+
+/* Whether others were there before the actor came, and still are.  One that waits itself may be about to
+ * fail. */
+static void judge_timeout(const struct seen *s)
 {
     for (int i = 0; i < (int)plan->n_actors; i++) {
-        const struct stay *o = &stays[i];
-        if (is_namesake(s->actor, i) && o->here && o->queued_at < stays[s->actor].asked_at) {
-            return i;
+        struct stay *o = &stays[i];
+        if (!is_namesake(s->actor, i) || going_at(o) != NEVER ||
+            o->queued_at >= stays[s->actor].asked_at) {
+            continue;
+        }
+        if (!o->waits) {
+            accuse(s->actor, s->number, i);
+        } else if (o->doubt == 0) {
+            o->doubt = s->number;
+            o->doubted_by = s->actor;
+            o->doubted_at = s->at;
         }
     }
-    return -1;
+}
+
+/* The actor's enter has ended: where it has failed its znode had gone before. */
+static void clear_up(int actor, bool failed, uint64_t at)
+{
+    struct stay *o = &stays[actor];
+    if (o->doubt != 0 && !(failed && at <= o->doubted_at + soon)) {
+        accuse(o->doubted_by, o->doubt, actor);
+    }
+    o->doubt = 0;
 }
 
 static void judge_failure(const struct seen *s)
@@ -79,9 +117,8 @@ static void judge_failure(const struct seen *s)
     if (s->result == ZKS_EEXIST && !is_taken(s)) {
         check_fail(&check_ids, "actor %d: enter #%u ends with EEXIST, and no other has its id",
                    s->actor, s->number);
-    } else if (s->result == ZKS_ETIMEDOUT && has_looked && elder(s) >= 0) {
-        check_fail(&check_ids, "actor %d: enter #%u ends with ETIMEDOUT, but actor %d has its id",
-                   s->actor, s->number, elder(s));
+    } else if (s->result == ZKS_ETIMEDOUT && has_looked) {
+        judge_timeout(s);
     }
 }
 
@@ -136,6 +173,7 @@ static void done(const struct seen *s)
 {
     struct stay *a = &stays[s->actor];
     if (s->what == DO_ENTER && s->number == a->number) {
+        clear_up(s->actor, s->result != 0, s->at);
         if (s->result == 0) {
             judge_round(s);
         } else {
@@ -163,7 +201,7 @@ static void see(const struct seen *s)
                            .number = s->number};
     } else if (s->kind == SEEN_ASK && s->what == DO_LEAVE && a->leave_at == NEVER) {
         a->leave_at = s->at;
-    } else if (s->kind == SEEN_QUEUED && a->queued_at == NEVER) {
+    } else if (s->kind == SEEN_QUEUED && a->queued_at == NEVER && s->number >= a->number) {
         a->queued_at = s->at;
     } else if (s->kind == SEEN_DONE) {
         done(s);
@@ -174,6 +212,9 @@ static void see(const struct seen *s)
 
 static void end(void)
 {
+    for (int i = 0; quiet && i < (int)plan->n_actors; i++) {
+        clear_up(i, false, NEVER);
+    }
 }
 
 const struct checker check_ids = {"ids", begin, see, end};

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "check.h"
+#include "units.h"
 
 static const struct plan *plan;
 static uint64_t requests;
@@ -13,11 +14,13 @@ static uint64_t readers; /* ... of which for reading. */
 static uint64_t ends;    /* Of holding, or of holding as a writer. */
 static uint64_t passes;  /* Through a double barrier, in or out. */
 static uint64_t deeds;   /* At a barrier. */
+static uint64_t looks;   /* At the queue, of those who wait. */
+static uint64_t asked_at[ACTORS_MAX];
 
 static void begin(const struct plan *p)
 {
     plan = p;
-    requests = events = locks = readers = ends = passes = deeds = 0;
+    requests = events = locks = readers = ends = passes = deeds = looks = 0;
 }
 
 static void done(const struct seen *s)
@@ -26,9 +29,11 @@ static void done(const struct seen *s)
     case DO_RDLOCK:
         readers++;
         locks++;
+        looks += (s->at - asked_at[s->actor]) / (plan_granted_ms(plan) * MS / 4);
         break;
     case DO_WRLOCK:
         locks++;
+        looks += (s->at - asked_at[s->actor]) / (plan_granted_ms(plan) * MS / 4);
         break;
     case DO_UNLOCK:
     case DO_DOWNGRADE:
@@ -53,6 +58,9 @@ static void see(const struct seen *s)
     case SEEN_EVENT:
         events++;
         break;
+    case SEEN_ASK:
+        asked_at[s->actor] = s->at;
+        break;
     case SEEN_DONE:
         done(s);
         break;
@@ -71,12 +79,11 @@ static void end(void)
     }
     /* The end of a holding is an event for one waiter or for readers, and for the holder itself. */
     uint64_t events_max = 2 * ends + readers + 2 * passes + 2 * deeds;
-    /* A lock: create, list, look at oneself, delete, and with each event look and list; before it is
-     * granted after a wait, a proof now and then until the lease is long enough.  A pass: create or
-     * delete, three reads twice, open or close. */
-    uint64_t proofs = plan->timeout_ms / 100 + 2;
-    uint64_t requests_max = locks * (8 + 2 * proofs) + 2 * events + 12 * passes + 8 * deeds +
-                            8 * (uint64_t)plan->n_actors;
+    /* A lock: create, list, look at oneself, delete, and with each event look and list, as four times in a
+     * session timeout while it is waited for.  A pass: create or delete, three reads twice, open or
+     * close. */
+    uint64_t requests_max =
+        locks * 8 + 2 * (looks + events) + 12 * passes + 8 * deeds + 8 * (uint64_t)plan->n_actors;
     if (events > events_max) {
         check_fail(&check_messages, "%lu events where %lu are enough", (unsigned long)events,
                    (unsigned long)events_max);

@@ -6,8 +6,9 @@
 #include "units.h"
 
 /* In fourths of a session timeout.  What needs the servers' answers can be without for long, while
- * connections come back again and again to servers that have no leader. */
-enum { PROMPT = 1, ANSWERED = 8 };
+ * connections come back again and again to servers that have no leader: two timeouts, and clocks
+ * differ. */
+enum { PROMPT = 1, ANSWERED = 9 };
 
 /* An actor's latest operation. */
 struct operation {
@@ -18,8 +19,9 @@ struct operation {
     int what;
     int32_t wait_ms;
     uint64_t asked_at;
-    uint64_t over_at;    /* From then on it is to end soon; NEVER for not. */
-    uint64_t counted_at; /* The first turn since then, 0 for none. */
+    uint64_t over_at; /* From then on it is to end soon; NEVER for not. */
+    bool counted;     /* There has been a turn since then. */
+    uint64_t waited;  /* Since that turn, as far as it counts. */
 };
 
 static const struct plan *plan;
@@ -63,7 +65,8 @@ static void canceled(const struct seen *s)
     o->canceled = true;
     if (s->at < o->over_at || !needs_answers(o)) {
         o->over_at = s->at;
-        o->counted_at = 0;
+        o->counted = false;
+        o->waited = 0;
     }
 }
 
@@ -71,7 +74,10 @@ static void canceled(const struct seen *s)
 static const char *objection(const struct seen *s, const struct operation *o)
 {
     bool strict = plan->actors[s->actor].strict && what_is_lock(s->what);
-    bool early = o->wait_ms <= 0 || s->at + MS < o->asked_at + percent(o->wait_ms, 97);
+    /* A try of a lock is over when the servers have let a session timeout pass. */
+    int32_t wait_ms =
+        o->wait_ms == 0 && what_is_lock(s->what) ? (int32_t)plan_granted_ms(plan) : o->wait_ms;
+    bool early = wait_ms <= 0 || s->at + MS < o->asked_at + percent(wait_ms, 97);
     switch (s->result) {
     case 0:
         return strict && o->expired ? "although the session has ended" : NULL;
@@ -108,7 +114,8 @@ static void done(const struct seen *s)
     }
 }
 
-static void wait_on(unsigned actor, uint64_t now, bool stood_still)
+/* `passed`: since the driver's last turn, as far as it counts. */
+static void wait_on(unsigned actor, uint64_t now, uint64_t passed)
 {
     struct operation *o = &latest[actor];
     uint64_t bound = (uint64_t)plan->timeout_ms * MS / 4 * (needs_answers(o) ? ANSWERED : PROMPT);
@@ -116,19 +123,22 @@ static void wait_on(unsigned actor, uint64_t now, bool stood_still)
     if (!o->under_way || now < o->over_at) {
         return;
     }
-    o->counted_at = o->counted_at == 0 || stood_still ? now : o->counted_at;
-    if (now - o->counted_at > bound) {
+    o->waited += o->counted ? passed : 0;
+    o->counted = true;
+    if (o->waited > bound) {
         check_fail(&check_results, "actor %u: %s is overdue", actor, what_name((enum what)o->what));
     }
 }
 
 static void turn(const struct seen *s)
 {
-    bool stood_still = s->at - turned_at[s->process] > (uint64_t)plan->timeout_ms * MS / 2;
+    /* A process can stand still again and again; one that turns for nothing does so more often. */
+    uint64_t most = (uint64_t)plan->timeout_ms * MS / 8;
+    uint64_t passed = s->at - turned_at[s->process];
     turned_at[s->process] = s->at;
     for (unsigned i = 0; i < plan->n_actors; i++) {
         if ((int)plan->actors[i].process == s->process) {
-            wait_on(i, s->at, stood_still);
+            wait_on(i, s->at, passed < most ? passed : most);
         }
     }
 }

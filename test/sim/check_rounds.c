@@ -3,13 +3,14 @@
  *
  * No id is in a round twice.  Who is in a round has asked before the first of them learns that it is open; there are n of them, of
  * whom each learns it too, unless its session or its process has ended; and nobody is told that all
- * have left before they have asked to. */
+ * have left before they have asked to.  A znode that a server makes when its owner does not expect it
+ * any more can be one of the n. */
 #include <string.h>
 
 #include "check.h"
 #include "units.h"
 
-enum { VISITS_MAX = 1024, ROUNDS_MAX = 256, NAME_MAX_LEN = 33 };
+enum { VISITS_MAX = 1024, ROUNDS_MAX = 256, LATES_MAX = 256, NAME_MAX_LEN = 33 };
 
 /* From an enter to the leave behind it. */
 struct visit {
@@ -35,19 +36,29 @@ struct round {
     uint32_t n;
 };
 
+/* A znode that was created late. */
+struct late {
+    int thing;
+    uint64_t at;
+};
+
 static const struct plan *plan;
+static struct late lates[LATES_MAX];
+static unsigned n_lates;
 static struct visit visits[VISITS_MAX];
 static unsigned n_visits;
 static struct round rounds[ROUNDS_MAX];
 static unsigned n_rounds;
 static int present[ACTORS_MAX]; /* The visit that an actor makes, -1 for none. */
 static bool spoilt[THINGS_MAX];
+static bool overrun; /* There was no room for all of them, so nothing that is missing is judged. */
 static uint64_t sure_until[PROCESSES_MAX];
 
 static void begin(const struct plan *p)
 {
     plan = p;
-    n_visits = n_rounds = 0;
+    n_visits = n_rounds = n_lates = 0;
+    overrun = false;
     memset(spoilt, 0, sizeof spoilt);
     memset(sure_until, 0, sizeof sure_until);
     for (int i = 0; i < ACTORS_MAX; i++) {
@@ -60,19 +71,49 @@ static struct visit *of(int actor)
     return present[actor] >= 0 ? &visits[present[actor]] : NULL;
 }
 
+/* It wants to leave.  If it is not sure of its session then, that may have ended. */
+static void leaves(struct visit *v, const struct seen *s)
+{
+    if (v != NULL && v->leave_at == NEVER) {
+        v->leave_at = s->at;
+        v->gone |= s->at > sure_until[s->process];
+    }
+}
+
+/* An enter that has certainly failed is of no round: there can be thousands, of one that is turned away again
+ * and again.  What disturbs it can be seen after its end, but at that time. */
+static void forget_failed(struct visit *v, uint64_t now)
+{
+    if (v->round >= 0 || v->ambiguous || v->doubtful || v->ended_at >= now) {
+        return;
+    }
+    int last = (int)--n_visits;
+    for (int i = 0; i < ACTORS_MAX; i++) {
+        present[i] = present[i] == last ? (int)(v - visits) : present[i];
+    }
+    *v = visits[last];
+}
+
 static void asked(const struct seen *s)
 {
     struct visit *v = of(s->actor);
     if (s->what == DO_LEAVE) {
         if (v != NULL && v->leave_at == NEVER) {
-            v->leave_at = s->at;
             v->waits = s->wait_ms != 0;
         }
+        leaves(v, s);
         return;
     }
     /* An enter while the last visit still goes on is refused, and begins none. */
-    if (s->what != DO_ENTER || n_visits == VISITS_MAX ||
-        (v != NULL && v->round >= 0 && v->leave_at == NEVER)) {
+    if (s->what != DO_ENTER || (v != NULL && v->round >= 0 && v->leave_at == NEVER)) {
+        return;
+    }
+    if (v != NULL) {
+        forget_failed(v, s->at);
+    }
+    present[s->actor] = -1;
+    overrun |= n_visits == VISITS_MAX;
+    if (overrun) {
         return;
     }
     present[s->actor] = (int)n_visits;
@@ -94,6 +135,7 @@ static int find_round(const struct seen *s)
         }
     }
     if (n_rounds == ROUNDS_MAX) {
+        overrun = true;
         return -1;
     }
     struct round *r = &rounds[n_rounds];
@@ -219,8 +261,12 @@ static void see(const struct seen *s)
         disturb_one(s->actor, true);
         break;
     case SEEN_FREED:
-        if (of(s->actor) != NULL && of(s->actor)->leave_at == NEVER) {
-            of(s->actor)->leave_at = s->at;
+        leaves(of(s->actor), s);
+        break;
+    case SEEN_LATE:
+        overrun |= n_lates == LATES_MAX;
+        if (!overrun) {
+            lates[n_lates++] = (struct late){s->thing, s->at};
         }
         break;
     case SEEN_SPOILT:
@@ -246,6 +292,9 @@ static void judge_number(int round)
     uint32_t n = r->n;
     for (unsigned i = 0; i < n_visits; i++) {
         n += may_have_been_in(&visits[i], round);
+    }
+    for (unsigned i = 0; i < n_lates; i++) {
+        n += lates[i].thing == r->thing && lates[i].at <= r->seen_at;
     }
     if (n < plan->things[r->thing].n) {
         check_fail(&check_rounds,
@@ -273,7 +322,7 @@ static bool waited(const struct visit *v)
 
 static void end(void)
 {
-    for (unsigned i = 0; i < n_rounds; i++) {
+    for (unsigned i = 0; i < n_rounds && !overrun; i++) {
         if (!spoilt[rounds[i].thing]) {
             judge_number((int)i);
         }

@@ -46,7 +46,7 @@ static void to_stat(struct Stat *out, const struct zks__znode_stat *in)
 
 void call_complete(struct call *c, int rc, const struct answer *a)
 {
-    struct Stat stat;
+    struct Stat stat = {0};
     struct String_vector children = {0, NULL};
     if (a != NULL && rc == ZOK) {
         to_stat(&stat, &a->stat);
@@ -147,6 +147,19 @@ static void set_watch(struct _zhandle *zh, struct registration *w)
     zh->watches = w;
 }
 
+static void remove_watches(struct _zhandle *zh, const struct had_watch *gone)
+{
+    struct registration **at = &zh->watches;
+    while (*at != NULL) {
+        struct registration *w = *at;
+        if (w->what == gone->what && strcmp(w->path, gone->path) == 0) {
+            *at = w->next;
+        } else {
+            at = &w->next;
+        }
+    }
+}
+
 static bool concerns(const struct registration *w, const struct answer *a)
 {
     if (strcmp(w->path, a->path) != 0) {
@@ -236,6 +249,9 @@ static void replied(struct _zhandle *zh, const struct answer *a)
         c->watch->existed = a->code == ZOK;
         set_watch(zh, c->watch);
     }
+    if (c->request.ask == ASK_UNWATCH && a->code == ZOK) {
+        remove_watches(zh, &c->request.watches[0]);
+    }
     if (channel_exploring() && zh->first != NULL && zh->first->data == c->data) {
         zh->first->heard = fold_answer(c->heard, a);
     }
@@ -288,7 +304,7 @@ static void try_connect(struct happening *h)
     }
     unsigned server = zh->order[zh->tried++ % p->style.n_servers];
     struct chance chance = {chance_next(&p->chance)};
-    zh->conn = ensemble_connect(server, zh, p->number, p->style.longest, chance);
+    zh->conn = ensemble_connect(server, zh, p->number, p->style.least, p->style.longest, chance);
     process_enter(p);
     if (zh->conn == NULL) {
         fail_all(zh, ZCONNECTIONLOSS);
@@ -341,6 +357,17 @@ void client_cut(struct process *p, bool both)
     }
 }
 
+/* One that has no session has seen nothing. */
+void client_ahead(struct process *p)
+{
+    for (struct _zhandle *zh = p->handles; zh != NULL; zh = zh->next) {
+        if (zh->id.client_id != 0) {
+            zh->zxid = INT64_MAX;
+        }
+    }
+    client_cut(p, true);
+}
+
 void client_stall(struct process *p, uint64_t us)
 {
     for (struct _zhandle *zh = p->handles; zh != NULL; zh = zh->next) {
@@ -384,6 +411,19 @@ int64_t client_session(const struct process *p)
 {
     const struct _zhandle *zh = p->handles;
     return zh != NULL && zh->state != ZOO_EXPIRED_SESSION_STATE ? zh->id.client_id : 0;
+}
+
+const char *client_watched(const struct process *p)
+{
+    for (const struct _zhandle *zh = p->handles; zh != NULL; zh = zh->next) {
+        if (zh->watches != NULL) {
+            return zh->watches->path;
+        }
+        if (zh->conn != NULL && zh->conn->watcher.first != NULL) {
+            return "of which only the server knows";
+        }
+    }
+    return NULL;
 }
 
 uint64_t client_hash(const struct process *p, uint64_t hash)
@@ -450,6 +490,7 @@ int zookeeper_close(zhandle_t *zh)
     }
     /* Whatever has not been answered is dropped without a word. */
     drop(zh);
+    zh->closed = true;
     for (struct _zhandle **at = &p->handles; *at != NULL; at = &(*at)->next) {
         if (*at == zh) {
             *at = zh->next;
@@ -480,11 +521,13 @@ int zoo_add_auth(zhandle_t *zh, const char *scheme, const char *cert, int cert_l
 
 const clientid_t *zoo_client_id(zhandle_t *zh)
 {
+    must_be_open(zh);
     return &zh->id;
 }
 
 int zoo_recv_timeout(zhandle_t *zh)
 {
+    must_be_open(zh);
     return zh->timeout_ms;
 }
 
@@ -495,6 +538,7 @@ const void *zoo_get_context(zhandle_t *zh)
 
 int zoo_state(zhandle_t *zh)
 {
+    must_be_open(zh);
     return zh->state;
 }
 
@@ -510,5 +554,6 @@ struct sockaddr *zookeeper_get_connected_host(zhandle_t *zh, struct sockaddr *ad
 
 int is_unrecoverable(zhandle_t *zh)
 {
+    must_be_open(zh);
     return zh->state < 0 ? ZINVALIDSTATE : ZOK;
 }

@@ -30,8 +30,8 @@ struct ensemble_style {
 void ensemble_begin(const struct ensemble_style *style, uint64_t seed);
 
 /* ensemble_connect: a connection to a server; NULL where it takes none. */
-struct conn *ensemble_connect(unsigned server, void *client, int number, uint64_t longest,
-                              struct chance chance);
+struct conn *ensemble_connect(unsigned server, void *client, int number, uint64_t least,
+                              uint64_t longest, struct chance chance);
 
 /* What can happen to servers, for a time in us.  Where there are several there is a bit for each: those
  * whose leader is heard late, those who are cut off from the others. */

@@ -18,14 +18,14 @@ static void test_two(void **state)
 {
     (void)state;
     explore_locks(2, false, 60, "two writers");
-    explore_locks(2, true, 12, "two writers");
+    explore_locks(2, true, 10, "two writers");
 }
 
 static void test_three(void **state)
 {
     (void)state;
-    explore_locks(3, false, 12, "two writers and a reader");
-    explore_locks(3, true, 6, "two writers and a reader");
+    explore_locks(3, false, 11, "two writers and a reader");
+    explore_locks(3, true, 5, "two writers and a reader");
 }
 
 int main(void)

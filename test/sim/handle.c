@@ -26,9 +26,14 @@ static bool clean(const struct zks__machine *m)
     return zks__rwlock_clean(&((const struct handle *)m)->rwlock);
 }
 
-static bool holds(const struct zks__machine *m)
+static enum zks__needs needs(const struct zks__machine *m)
 {
-    return zks__rwlock_holds(&((const struct handle *)m)->rwlock);
+    return zks__rwlock_needs(&((const struct handle *)m)->rwlock);
+}
+
+static bool watches(const struct zks__machine *m, const char *name)
+{
+    return zks__rwlock_watches(&((const struct handle *)m)->rwlock, name);
 }
 
 /* Every set writes another id, as the public handle does it. */
@@ -51,6 +56,11 @@ static bool barrier_clean(const struct zks__machine *m)
     return ((const struct handle *)m)->barrier.state == ZKS__BARRIER_IDLE;
 }
 
+static bool barrier_watches(const struct zks__machine *m, const char *name)
+{
+    return zks__barrier_watches(&((const struct handle *)m)->barrier, name);
+}
+
 static void party_step(struct zks__machine *m, const struct zks__in *in, struct zks__out *out)
 {
     zks__double_barrier_step(&((struct handle *)m)->party, in, out);
@@ -64,6 +74,11 @@ static uint64_t party_deadline(const struct zks__machine *m)
 static bool party_clean(const struct zks__machine *m)
 {
     return zks__double_barrier_clean(&((const struct handle *)m)->party);
+}
+
+static bool party_watches(const struct zks__machine *m, const char *name)
+{
+    return zks__double_barrier_watches(&((const struct handle *)m)->party, name);
 }
 
 static void publish(struct zks__machine *m)
@@ -85,12 +100,24 @@ static void destroy(struct zks__machine *m)
     unclean[h->process->number]--;
 }
 
-static const struct zks__machine_type rwlock_type = {step,    deadline, clean,  holds,
-                                                     publish, lost,     destroy};
+static bool own(const struct zks__machine *m, struct zks__owned *owned)
+{
+    return zks__rwlock_own(&((const struct handle *)m)->rwlock, owned);
+}
+
+static bool party_own(const struct zks__machine *m, struct zks__owned *owned)
+{
+    return zks__double_barrier_own(&((const struct handle *)m)->party, owned);
+}
+
+static const struct zks__machine_type rwlock_type = {step,    deadline, clean,   needs, watches,
+                                                     publish, lost,     destroy, own,   false};
 static const struct zks__machine_type barrier_type = {
-    barrier_step, barrier_deadline, barrier_clean, NULL, publish, publish, destroy};
-static const struct zks__machine_type party_type = {party_step, party_deadline, party_clean, NULL,
-                                                    publish,    publish,        destroy};
+    barrier_step, barrier_deadline, barrier_clean, NULL, barrier_watches,
+    publish,      publish,          destroy,       NULL, true};
+static const struct zks__machine_type party_type = {
+    party_step, party_deadline, party_clean, NULL,      party_watches,
+    publish,    publish,        destroy,     party_own, false};
 
 /* ---- Handles ---- */
 

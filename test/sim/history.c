@@ -9,6 +9,7 @@
 #include "memory.h"
 #include "observe.h"
 #include "process.h"
+#include "refusal.h"
 #include "stranger.h"
 
 enum { TIMEOUTS_TO_END = 40, STEPS_TO_END = 3000000 };
@@ -43,6 +44,7 @@ static void start_process(unsigned i)
                                         .timeout_ms = plan->timeout_ms,
                                         .clock_ppm = q->ppm,
                                         .clock_from = (uint64_t)(i + 1) * 1000003,
+                                        .least = q->far,
                                         .longest = q->delay,
                                         .laggard = q->lag,
                                         .tricks = q->tricks};
@@ -83,6 +85,9 @@ static void befall_process(const struct plan_fault *f, struct process *p, uint64
     switch (f->fault) {
     case FAULT_CUT:
         client_cut(p, f->more != 0);
+        break;
+    case FAULT_AHEAD:
+        client_ahead(p);
         break;
     case FAULT_STALL:
         client_stall(p, us);
@@ -135,6 +140,9 @@ void history_befall(const struct plan_fault *f)
         break;
     case FAULT_PART:
         ensemble_part(f->target, us);
+        break;
+    case FAULT_REFUSE:
+        refusals_start(f->target % plan->n_processes, f->more, us);
         break;
     case FAULT_FOREIGN:
         stranger_comes(plan, f->target % plan->n_things, (enum mischief)(f->more % MISCHIEFS), us);
@@ -197,6 +205,7 @@ void history_heal(void)
     healed = true;
     memory_fail(0);
     observe(&(struct seen){.kind = SEEN_HEALED, .actor = -1});
+    refusals_end();
     ensemble_heal();
     strangers_go();
     strangers_lift(plan);
@@ -252,11 +261,35 @@ static void show_left(struct zks__tree *tree, unsigned thing)
     }
 }
 
+static const char *watched(unsigned process)
+{
+    const struct process *p = &processes[process];
+    return p->alive ? client_watched(p) : NULL;
+}
+
+static void show_watched(unsigned process)
+{
+    if (watched(process) != NULL) {
+        observe(&(struct seen){
+            .kind = SEEN_WATCHED, .process = (int)process, .actor = -1, .text = watched(process)});
+    }
+}
+
+static bool nothing_watched(void)
+{
+    unsigned i = 0;
+    while (i < plan->n_processes && watched(i) == NULL) {
+        i++;
+    }
+    return i == plan->n_processes;
+}
+
 /* Whether it is over: all have left, and the servers have carried out all that was asked for. */
 bool history_over(void)
 {
     int who;
-    return healed && actors_left(&who) && strangers_gone() && ensemble_settled();
+    return healed && actors_left(&who) && strangers_gone() && ensemble_settled() &&
+           nothing_watched();
 }
 
 void history_begin(const struct plan *p, FILE *trace, struct history_result *r)
@@ -273,6 +306,7 @@ void history_begin(const struct plan *p, FILE *trace, struct history_result *r)
     memset(lives, 0, sizeof lives);
     observe_begin(p, trace);
     strangers_begin(p->seed);
+    refusals_begin();
     const struct ensemble_style style = {.n_servers = p->n_servers,
                                          .tick_ms = p->tick_ms,
                                          .sync_ticks = p->sync_ticks,
@@ -297,6 +331,9 @@ void history_end(void)
     bool left = actors_left(&who);
     for (unsigned i = 0; left && i < plan->n_things; i++) {
         show_left(ensemble_tree(), i);
+    }
+    for (unsigned i = 0; left && i < plan->n_processes; i++) {
+        show_watched(i);
     }
     observe(&(struct seen){.kind = SEEN_OVER,
                            .actor = left ? -1 : who,

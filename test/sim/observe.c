@@ -16,7 +16,8 @@
 static const struct checker *const checkers[] = {
     &check_lease,     &check_loss,   &check_calm,  &check_ids,        &check_idling,
     &check_exclusion, &check_tokens, &check_order, &check_completion, &check_progress,
-    &check_leftovers, &check_rounds, &check_gate,  &check_messages,   &check_results};
+    &check_leftovers, &check_rounds, &check_gate,  &check_messages,   &check_results,
+    &check_refusals,  &check_owned};
 
 enum { CHECKERS = sizeof checkers / sizeof checkers[0] };
 
@@ -119,12 +120,16 @@ static void trace_seen(const struct seen *s)
     case SEEN_SENT:
     case SEEN_EVENT:
     case SEEN_TURN:
+    case SEEN_OWNED:
         break;
     case SEEN_BROKEN:
         observe_note("a stranger deletes the znode of actor %d", s->actor);
         break;
     case SEEN_SPOILT:
         observe_note("a stranger spoils thing %d", s->thing);
+        break;
+    case SEEN_REFUSED:
+        observe_note("process %d: is refused %x", s->process, s->number);
         break;
     case SEEN_UNSET:
         observe_note("a stranger lifts barrier %d", s->thing);
@@ -139,8 +144,15 @@ static void trace_seen(const struct seen *s)
     case SEEN_HEALED:
         observe_note("---- all heals ----");
         break;
+    case SEEN_LATE:
+        observe_note("a server passes on late that %s is to be created (actor %d)", s->text,
+                     s->actor);
+        break;
     case SEEN_LEFT:
         observe_note("left behind: %s (actor %d)", s->text, s->actor);
+        break;
+    case SEEN_WATCHED:
+        observe_note("process %d still watches %s", s->process, s->text);
         break;
     case SEEN_OVER:
         observe_note("---- over ----");
@@ -182,28 +194,16 @@ void observe_end(void)
 
 static const char *request_name(const struct request *r)
 {
-    static const char *const asks[] = {"connect",  "close", "sync",    "exists", "get",
-                                       "children", "write", "rewatch", "end"};
+    static const char *const asks[] = {"connect",  "close", "sync",    "exists",  "get",
+                                       "children", "write", "rewatch", "unwatch", "end"};
     static const char *const ops[] = {"create", "delete", "set", "set-acl", "check", "reap"};
     return r->ask != ASK_WRITE ? asks[r->ask] : r->multi ? "multi" : ops[r->ops[0].kind];
-}
-
-static const char *request_path(const struct request *r)
-{
-    return r->ask == ASK_WRITE && r->n_ops > 0 ? r->ops[0].path : r->path;
-}
-
-static bool is_heartbeat(const struct request *r)
-{
-    const char *path = request_path(r);
-    return (r->ask == ASK_SYNC || r->ask == ASK_EXISTS ? strcmp(path, "/") == 0
-                                                       : strcmp(path, "/beat") == 0);
 }
 
 void observe_request(struct process *p, const struct request *r)
 {
     struct seen s = {
-        .kind = SEEN_SENT, .process = p->number, .actor = -1, .heartbeat = is_heartbeat(r)};
+        .kind = SEEN_SENT, .process = p->number, .actor = -1, .heartbeat = request_is_heartbeat(r)};
     if (trace != NULL && !s.heartbeat) {
         observe_note("process %d:   asks %s %s%s", p->number, request_name(r), request_path(r),
                      r->watch ? " with a watch" : "");
@@ -221,6 +221,7 @@ static void show_queued(struct process *p, const struct request *r, const struct
                                .actor = actor,
                                .thing = (int)plan->actors[actor].thing,
                                .until = r->asked_at,
+                               .number = r->number,
                                .text = name});
     }
 }
@@ -230,7 +231,7 @@ void observe_answer(struct process *p, const struct request *r, const struct ans
     if (r->ask == ASK_WRITE && a->code == 0 && a->path != NULL) {
         show_queued(p, r, a);
     }
-    if (trace == NULL || is_heartbeat(r)) {
+    if (trace == NULL || request_is_heartbeat(r)) {
         return;
     }
     observe_note("process %d:   %s %s: %d%s%s, zxid %lx", p->number, request_name(r),
@@ -238,6 +239,21 @@ void observe_answer(struct process *p, const struct request *r, const struct ans
                  a->path != NULL ? a->path : "", (unsigned long)a->zxid);
     for (size_t i = 0; i < a->n_children; i++) {
         observe_note("process %d:     %s", p->number, a->children[i]);
+    }
+}
+
+void observe_late(const struct request *r)
+{
+    for (size_t i = 0; i < r->n_ops; i++) {
+        const char *name = strrchr(r->ops[i].path, '/') + 1;
+        int actor = r->ops[i].kind == ZKS__OP_CREATE ? actor_of_node(name) : -1;
+        if (actor >= 0) {
+            observe(&(struct seen){.kind = SEEN_LATE,
+                                   .process = r->conn->number,
+                                   .actor = actor,
+                                   .thing = (int)plan->actors[actor].thing,
+                                   .text = name});
+        }
     }
 }
 
@@ -266,6 +282,28 @@ void observe_lease(struct process *p)
                                .until = ms == 0 ? 0 : process_at(p, ms),
                                .truth = session != 0 ? ensemble_lives_until(session) : NEVER});
     }
+}
+
+/* Only where the process has come to count less can it be wrong for the first time. */
+void observe_owned(struct process *p)
+{
+    size_t before = p->owned_bytes;
+    int64_t session = p->alive ? atomic_load(&p->client->session) : 0;
+    p->owned_bytes = p->alive ? p->client->owned_bytes : 0;
+    if (session == 0 || p->owned_bytes >= before) {
+        return;
+    }
+    uint64_t truth = 0;
+    struct zks__tree *tree = ensemble_tree();
+    for (const char *path = zks__tree_ephemerals(tree, session, "", NULL); path != NULL;
+         path = zks__tree_ephemerals(tree, session, "", path)) {
+        truth += strlen(path);
+    }
+    observe(&(struct seen){.kind = SEEN_OWNED,
+                           .process = p->number,
+                           .actor = -1,
+                           .until = p->owned_bytes,
+                           .truth = truth});
 }
 
 void observe_turn(struct process *p)

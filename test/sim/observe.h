@@ -14,19 +14,26 @@ enum seen_kind {
     SEEN_FREED,  /* An actor has freed its handle. */
     SEEN_LEASE,  /* A process knows its session to live until `until`, on the true clock.  What only
                      * the servers know: it does until `truth`, whatever happens. */
-    SEEN_TURN,   /* A process's driver has had its turn. */
-    SEEN_STATE,  /* A process's connection: state. */
-    SEEN_DEATH,  /* A process has died. */
-    SEEN_QUEUED, /* An actor's client has got the answer that its znode is there; until: it was
-                     * asked for then. */
-    SEEN_SENT,   /* A process has sent a request: `heartbeat` says whether it is one. */
-    SEEN_EVENT,  /* A watch of a process's has fired. */
-    SEEN_BROKEN, /* A stranger has deleted an actor's znode, or ended its session. */
-    SEEN_SPOILT, /* A stranger has spoilt a thing, which promises nothing for a while. */
-    SEEN_UNSET,  /* A stranger lifts a barrier, from `at` on. */
+    SEEN_OWNED, /* A process takes its session's ephemerals to have `until` bytes of paths at the most; what
+                  * only the servers know: they have `truth`. */
+    SEEN_TURN,    /* A process's driver has had its turn. */
+    SEEN_STATE,   /* A process's connection: state. */
+    SEEN_DEATH,   /* A process has died. */
+    SEEN_QUEUED,  /* An actor's client has got the answer that its znode is there; until: it was
+                     * asked for then; number: of the operation that any actor had begun last
+                     * before that, for several can begin and end at one time. */
+    SEEN_SENT,    /* A process has sent a request: `heartbeat` says whether it is one. */
+    SEEN_EVENT,   /* A watch of a process's has fired. */
+    SEEN_BROKEN,  /* A stranger has deleted an actor's znode, or ended its session. */
+    SEEN_SPOILT,  /* A stranger has spoilt a thing, which promises nothing for a while. */
+    SEEN_REFUSED, /* The servers refuse a process what `number` says until `until`: see refusal.h. */
+    SEEN_UNSET,   /* A stranger lifts a barrier, from `at` on. */
     SEEN_CONTENDER, /* A stranger asks for a lock (1), holds it (2), lets it go (3): what. */
     SEEN_HEALED,    /* From now on nothing befalls anybody. */
-    SEEN_LEFT,      /* At the end, a znode is still there: text. */
+    SEEN_LATE, /* What nobody sees: a server that had kept back the create of an actor's znode passes
+                     * it on, after the client has come back by another connection. */
+    SEEN_LEFT,    /* At the end, a znode is still there: text. */
+    SEEN_WATCHED, /* At the end, a process still watches: text. */
     SEEN_OVER /* All have left (result 1); or the time is up, and an actor has not: actor, text. */
 };
 
@@ -66,9 +73,11 @@ void observe_note(const char *format, ...) __attribute__((format(printf, 1, 2)))
 /* What the parts of the world show by themselves. */
 void observe_request(struct process *p, const struct request *r);
 void observe_answer(struct process *p, const struct request *r, const struct answer *a);
+void observe_late(const struct request *r);
 void observe_event(struct process *p, const struct answer *a);
 void observe_state(struct process *p, enum zks_client_state state);
 void observe_lease(struct process *p);
+void observe_owned(struct process *p);
 void observe_turn(struct process *p);
 void observe_death(struct process *p);
 

@@ -333,6 +333,33 @@ static void make_faults(struct plan *p, struct chance *c)
     }
 }
 
+/* Of a storm: several servers stand still, or crash, together. */
+static void add_spells(struct plan *p, struct chance *c)
+{
+    for (uint32_t n = 1 + below(c, 3); n > 0 && p->n_faults + p->n_servers <= FAULTS_MAX; n--) {
+        enum fault fault = chance_one_in(c, 4) ? FAULT_CRASH : FAULT_FREEZE;
+        uint32_t when = below(c, p->heal_ms);
+        uint32_t ms = 1 + below(c, p->timeout_ms * PICK(c, 1, 3));
+        for (unsigned i = 0; i < p->n_servers; i++) {
+            if (!chance_one_in(c, 3)) {
+                struct plan_fault *f = add_fault(p, fault, when);
+                f->target = i;
+                f->ms = ms;
+            }
+        }
+    }
+}
+
+/* Servers that have lost what somebody has seen, now and then. From a stream of its own, so that all else in
+ * the plan of a seed is as it was before there was this. */
+static void lose_data(struct plan *p)
+{
+    struct chance c = chance_of(p->seed, 3);
+    if (p->n_faults > 0 && p->n_faults < FAULTS_MAX && chance_one_in(&c, 32)) {
+        aim(p, &c, add_fault(p, FAULT_AHEAD, below(&c, p->heal_ms)));
+    }
+}
+
 /* Where nothing befalls anybody, everybody waits, so that the messages can be counted. */
 static void calm_down(struct plan *p)
 {
@@ -348,18 +375,48 @@ static void calm_down(struct plan *p)
     }
 }
 
+/* One who is so far from the servers that its lease is short, or cannot be proved at all.  It waits for its first
+ * lock longer than those behind it may have to. */
+static void send_away(struct plan *p, struct chance *c)
+{
+    unsigned process = below(c, p->n_processes);
+    p->processes[process].far = (uint64_t)p->timeout_ms * 1000 / PICK(c, 6, 8, 10, 13, 16, 24, 40);
+    for (unsigned i = 0; i < p->n_actors; i++) {
+        struct plan_actor *a = &p->actors[i];
+        int32_t patience = (int32_t)p->timeout_ms * 16;
+        for (unsigned j = 0; a->process == process && j < a->n_steps; j++) {
+            if (what_is_lock((int)a->steps[j].what) && a->steps[j].wait_ms < 0) {
+                a->steps[j].wait_ms = patience;
+                patience = (int32_t)p->timeout_ms * 4;
+            }
+        }
+    }
+}
+
 void plan_make(struct plan *p, uint64_t seed)
 {
     struct chance c = chance_of(seed, 0);
+    bool storm = (seed & PLAN_STORM) != 0;
     memset(p, 0, sizeof *p);
     p->seed = seed;
     make_servers(p, &c);
+    if (storm) {
+        p->apart_ppm = PICK(&c, 0, 9900);
+        p->heal_ms += below(&c, 4 * p->timeout_ms);
+    }
     make_processes(p, &c);
     make_things(p, &c);
     make_faults(p, &c);
+    if (storm) {
+        add_spells(p, &c);
+    }
+    lose_data(p);
     p->carry = PICK(&c, 0, 0, 200, 5000, 20000);
     if (p->n_faults == 0 && chance_one_in(&c, 2)) {
         calm_down(p);
+    }
+    if (chance_one_in(&c, 32)) {
+        send_away(p, &c);
     }
 }
 
@@ -396,11 +453,25 @@ bool plan_quiet(const struct plan *p)
     return quiet;
 }
 
+uint32_t plan_granted_ms(const struct plan *p)
+{
+    uint32_t most = 20 * p->tick_ms;
+    return p->timeout_ms < most ? p->timeout_ms : most;
+}
+
+bool plan_is_far(const struct plan *p, unsigned process)
+{
+    const struct plan_process *q = &p->processes[process];
+    uint64_t way = q->far + q->delay + q->lag + p->link + p->inside + p->disk + p->carry;
+    return q->far > 0 && 2 * way > (uint64_t)p->timeout_ms * 1000 / 15;
+}
+
 uint64_t plan_longest_delay(const struct plan *p)
 {
     uint64_t longest = 0;
     for (unsigned i = 0; i < p->n_processes; i++) {
-        uint64_t delay = p->processes[i].delay + p->processes[i].lag;
+        const struct plan_process *q = &p->processes[i];
+        uint64_t delay = q->far + q->delay + q->lag;
         longest = delay > longest ? delay : longest;
     }
     return longest + p->link + p->inside + p->disk + p->carry;
@@ -409,6 +480,9 @@ uint64_t plan_longest_delay(const struct plan *p)
 bool plan_calm(const struct plan *p)
 {
     bool calm = plan_quiet(p);
+    for (unsigned i = 0; calm && i < p->n_processes; i++) {
+        calm = p->processes[i].far == 0; /* What it holds may be lost soon. */
+    }
     for (unsigned i = 0; calm && i < p->n_actors; i++) {
         const struct plan_actor *a = &p->actors[i];
         const struct plan_thing *t = &p->things[a->thing];

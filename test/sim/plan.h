@@ -22,7 +22,8 @@ struct plan_thing {
 
 struct plan_process {
     int64_t ppm;     /* How much faster its clock goes. */
-    uint64_t delay;  /* Between it and a server at the most, in us. */
+    uint64_t far;    /* Between it and a server at the least, in us. */
+    uint64_t delay;  /* At the most so much more. */
     uint64_t lag;    /* How late its driver can be, likewise. */
     unsigned tricks; /* One in so many requests cannot be sent; 0 for none. */
 };
@@ -73,6 +74,8 @@ enum fault {
     FAULT_LAG,     /* a bit for each server, ms: what its leader sends is held up */
     FAULT_PART,    /* a bit for each server that is cut off from the others, ms */
     FAULT_FOREIGN, /* thing, kind of mischief, ms: see stranger.h */
+    FAULT_AHEAD,   /* process: it has seen what the servers have lost, and they cut it off */
+    FAULT_REFUSE, /* process, ms; more: what the servers refuse it, see refusal.h.  Never by chance */
     FAULTS
 };
 
@@ -108,6 +111,9 @@ struct plan {
     struct plan_fault faults[FAULTS_MAX];
 };
 
+/* Seeds with this bit are of storms: longer histories, in which several servers fail together. */
+#define PLAN_STORM (UINT64_C(1) << 63)
+
 /* plan_make: the plan of a seed. */
 void plan_make(struct plan *p, uint64_t seed);
 
@@ -127,6 +133,12 @@ bool plan_quiet(const struct plan *p);
 
 /* plan_calm: whether nothing befalls anybody and everybody waits as long as it takes. */
 bool plan_calm(const struct plan *p);
+
+/* plan_granted_ms: the session timeout that the servers grant, at most 20 ticks. */
+uint32_t plan_granted_ms(const struct plan *p);
+
+/* plan_is_far: whether a request of the process's may take so long that its lease is short, or cannot be proved. */
+bool plan_is_far(const struct plan *p, unsigned process);
 
 /* plan_longest_delay: how long a message can take, with all that it can wait for on its way, in us. */
 uint64_t plan_longest_delay(const struct plan *p);

@@ -7,9 +7,9 @@
 
 static const char *const whats[WHATS] = {"rdlock", "wrlock", "unlock", "downgrade", "set",
                                          "unset",  "wait",   "enter",  "leave"};
-static const char *const faults[FAULTS] = {"cut",    "stall",  "pause",   "kill",   "restart",
-                                           "expire", "cancel", "abandon", "nomem",  "crash",
-                                           "freeze", "lag",    "part",    "foreign"};
+static const char *const faults[FAULTS] = {
+    "cut",   "stall", "pause",  "kill", "restart", "expire",  "cancel", "abandon",
+    "nomem", "crash", "freeze", "lag",  "part",    "foreign", "ahead",  "refuse"};
 static const char *const things[] = {"rwlock", "barrier", "double"};
 
 const char *what_name(enum what what)
@@ -50,8 +50,10 @@ void plan_write(const struct plan *p, FILE *to)
     }
     for (unsigned i = 0; i < p->n_processes; i++) {
         const struct plan_process *q = &p->processes[i];
-        fprintf(to, "process ppm %" PRId64 " delay %" PRIu64 " lag %" PRIu64 " tricks %u\n", q->ppm,
-                q->delay, q->lag, q->tricks);
+        fprintf(to,
+                "process ppm %" PRId64 " delay %" PRIu64 " lag %" PRIu64 " tricks %u far %" PRIu64
+                "\n",
+                q->ppm, q->delay, q->lag, q->tricks, q->far);
     }
     for (unsigned i = 0; i < p->n_actors; i++) {
         const struct plan_actor *a = &p->actors[i];
@@ -90,8 +92,10 @@ static bool read_process(struct plan *p, const char *line)
 {
     struct plan_process *q = &p->processes[p->n_processes];
     return p->n_processes < PROCESSES_MAX &&
-           sscanf(line, "process ppm %" SCNd64 " delay %" SCNu64 " lag %" SCNu64 " tricks %u",
-                  &q->ppm, &q->delay, &q->lag, &q->tricks) == 4 &&
+           sscanf(line,
+                  "process ppm %" SCNd64 " delay %" SCNu64 " lag %" SCNu64
+                  " tricks %u far %" SCNu64,
+                  &q->ppm, &q->delay, &q->lag, &q->tricks, &q->far) == 5 &&
            ++p->n_processes;
 }
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Planted bugs, each of which must be caught: see CMakeLists.txt and planted/.  The first line of a patch
- * says what is wrong, and the second one can say by which seed it is caught; if it is not others are tried,
- * and then what sweep.h makes.
+ * says what is wrong, and the second one can say by what it is caught: "seed N", or "refusal N" of finals.h.  If it is
+ * not, which is reported, others are tried, then what sweep.h makes, and what finals.h makes.
  *
  * The program runs itself for each bug, with the bug's library loaded first.  Arguments name bugs. */
 #include <dirent.h>
@@ -11,13 +11,21 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/time.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "finals.h"
 #include "history.h"
 #include "sweep.h"
 
-enum { HANG_S = 20, CONTROLS = 1000 };
+enum { SPIN_S = 2, HANG_S = 120, CONTROLS = 1000, FEW = 100 };
+
+/* By what a bug was caught when its patch was last looked at. */
+struct hint {
+    bool is_refusal;
+    uint64_t number; /* 0 for none. */
+};
 
 static uint64_t seeds_max(void)
 {
@@ -30,6 +38,7 @@ struct catch
 {
     struct plan plan;
     bool caught;
+    bool by_hint;
     const char *from;
     uint64_t number; /* Of the seed, the plan's seed, or in the sweep. */
     char checker[32];
@@ -39,7 +48,10 @@ static struct catch *catch;
 
 static void try(void)
 {
+    /* Of the processor, whatever else it does: a history takes some milliseconds. */
+    const struct itimerval spin = {.it_value.tv_sec = SPIN_S};
     struct history_result r;
+    setitimer(ITIMER_PROF, &spin, NULL);
     alarm(HANG_S);
     history_run(&catch->plan, NULL, &r);
     catch->caught = r.failed;
@@ -70,11 +82,36 @@ static void try_plan(const char *name)
     }
 }
 
-static void hunt(const char *name, uint64_t hint)
+static void try_refusal(uint64_t number)
 {
+    if (finals_make(&catch->plan, number)) {
+        catch->from = "refusal";
+        catch->number = number;
+        try();
+    }
+}
+
+static void try_refusals(void)
+{
+    for (uint64_t number = 0; !catch->caught && number < finals_count(); number++) {
+        try_refusal(number);
+    }
+}
+
+static void hunt(const char *name, const struct hint *hint)
+{
+    catch->by_hint = true; /* Also where the hunter dies of it. */
     try_plan(name);
-    if (!catch->caught && hint != 0) {
-        try_seed(hint);
+    if (!catch->caught && hint->number != 0) {
+        if (hint->is_refusal) {
+            try_refusal(hint->number);
+        } else {
+            try_seed(hint->number);
+        }
+    }
+    catch->by_hint = catch->caught;
+    if (hint->is_refusal) {
+        try_refusals();
     }
     for (uint64_t seed = 1; !catch->caught && seed <= seeds_max(); seed++) {
         try_seed(seed);
@@ -85,9 +122,12 @@ static void hunt(const char *name, uint64_t hint)
         catch->number = number;
         try();
     }
+    if (!hint->is_refusal) {
+        try_refusals();
+    }
 }
 
-static bool hunt_in_child(const char *name, uint64_t hint)
+static bool hunt_in_child(const char *name, const struct hint *hint)
 {
     int status = 0;
     fflush(stdout);
@@ -98,15 +138,16 @@ static bool hunt_in_child(const char *name, uint64_t hint)
     }
     waitpid(pid, &status, 0);
     if (WIFSIGNALED(status) && WTERMSIG(status) != SIGTERM && WTERMSIG(status) != SIGKILL) {
-        strcpy(catch->checker, WTERMSIG(status) == SIGILL    ? "an invariant"
-                               : WTERMSIG(status) == SIGALRM ? "a hang"
-                                                             : "a crash");
+        int sig = WTERMSIG(status);
+        strcpy(catch->checker, sig == SIGILL                      ? "an invariant"
+                               : sig == SIGALRM || sig == SIGPROF ? "a hang"
+                                                                  : "a crash");
         catch->caught = true;
     }
     return catch->caught;
 }
 
-static bool read_patch(const char *name, char *what, int size, uint64_t *hint)
+static bool read_patch(const char *name, char *what, int size, struct hint *hint)
 {
     char path[1024];
     char line[64];
@@ -118,7 +159,10 @@ static bool read_patch(const char *name, char *what, int size, uint64_t *hint)
     }
     fclose(file);
     what[strcspn(what, "\n")] = '\0';
-    *hint = strncmp(line, "seed ", 5) == 0 ? strtoull(line + 5, NULL, 10) : 0;
+    *hint = (struct hint){.is_refusal = strncmp(line, "refusal ", 8) == 0};
+    if (hint->is_refusal || strncmp(line, "seed ", 5) == 0) {
+        hint->number = strtoull(strchr(line, ' '), NULL, 10);
+    }
     return true;
 }
 
@@ -126,14 +170,18 @@ static bool read_patch(const char *name, char *what, int size, uint64_t *hint)
 static int hunt_one(const char *name)
 {
     char what[256];
-    uint64_t hint;
+    struct hint hint;
     if (!read_patch(name, what, sizeof what, &hint)) {
         return 1;
     }
-    bool caught = hunt_in_child(name, hint);
+    bool caught = hunt_in_child(name, &hint);
     if (caught) {
         printf("%s: %s %" PRIu64 ", caught by %s: %s\n", name, catch->from, catch->number,
                catch->checker, what);
+        if (!catch->by_hint && (strcmp(catch->from, "seed") != 0 || catch->number > FEW)) {
+            printf("#: the patch of %s could say: %s %" PRIu64 "\n", name, catch->from,
+                   catch->number);
+        }
     } else {
         printf("%s: has survived %" PRIu64 " seeds and the sweep: %s\n", name, seeds_max(), what);
     }
@@ -192,6 +240,9 @@ static void print(const struct bug *bug, size_t number)
         snprintf(line, sizeof line, "%s: the hunt has failed\n", bug->name);
     }
     printf("%sok %zu - %s", bug->caught ? "" : "not ", number, line);
+    while (said != NULL && fgets(line, sizeof line, said) != NULL) {
+        fputs(line, stdout);
+    }
     fflush(stdout);
     if (said != NULL) {
         fclose(said);

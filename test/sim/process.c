@@ -7,6 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/thread.h"
 #include "channel.h"
 #include "driver/client.h"
 #include "driver/clock.h"
@@ -74,8 +75,6 @@ struct thread {
 static struct thread *running;
 static bool starts_driver;
 
-int __wrap_pthread_create(pthread_t *thread, const pthread_attr_t *attr, void *(*run)(void *),
-                          void *arg);
 int __wrap_pthread_join(pthread_t thread, void **result);
 int __wrap_pthread_cond_wait(pthread_cond_t *cond, pthread_mutex_t *lock);
 
@@ -121,10 +120,13 @@ static void run_thread(struct happening *h)
     process_wake(p);
 }
 
-int __wrap_pthread_create(pthread_t *thread, const pthread_attr_t *attr, void *(*run)(void *),
-                          void *arg)
+bool zks__threads_spare(void)
 {
-    (void)attr;
+    return true;
+}
+
+int zks__thread_start(pthread_t *thread, void *(*run)(void *arg), void *arg)
+{
     memset(thread, 0, sizeof *thread);
     if (starts_driver) {
         return 0; /* Its turns are taken by process_turn(). */
@@ -162,6 +164,7 @@ void process_leave(struct process *p)
 {
     memory_library(false);
     observe_lease(p);
+    observe_owned(p);
     current = NULL;
 }
 
@@ -266,6 +269,7 @@ void process_begin(struct process *p, int number, const struct process_style *st
     c->options = defaults;
     c->options.servers = c->servers = memory_get(1);
     c->options.session_timeout_ms = style->timeout_ms;
+    c->options.max_session_bytes = ZKS_SESSION_BYTES;
     c->options.listener = on_state;
     c->options.listener_arg = p;
     c->description = memory_get(1);

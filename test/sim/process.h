@@ -17,7 +17,8 @@ struct process_style {
     uint32_t timeout_ms;
     int64_t clock_ppm;   /* How much faster its clock goes. */
     uint64_t clock_from; /* What it shows at the beginning, in us. */
-    uint64_t longest;    /* Between it and a server, in us. */
+    uint64_t least;      /* Between it and a server, in us, */
+    uint64_t longest;    /* and at the most so much more. */
     uint64_t laggard;    /* How late the driver's thread can be, likewise. */
     unsigned tricks;     /* One in so many requests cannot be sent; 0 for none. */
 };
@@ -33,6 +34,7 @@ struct process {
     struct happening turn;
     struct _zhandle *handles;           /* See client.c. */
     uint64_t safe_until_ms;             /* What has been told of the lease. */
+    size_t owned_bytes;                 /* What was last known of what its session owns. */
     void (*stepped)(struct process *p); /* Before each step. */
 };
 
@@ -72,6 +74,9 @@ struct conn;
  * back, or also what goes. */
 void client_cut(struct process *p, bool both);
 
+/* client_ahead: each server refuses its present session from now on, for it is behind what it has seen. */
+void client_ahead(struct process *p);
+
 /* client_stall: nothing comes or goes on the connection for a time. */
 void client_stall(struct process *p, uint64_t us);
 
@@ -83,6 +88,10 @@ void client_hold(struct process *p);
 
 /* client_session: its session, 0 for none. */
 int64_t client_session(const struct process *p);
+
+/* client_watched: the path of a watch that a server has for it, or that would be set anew on the next
+ * connection; NULL for none. */
+const char *client_watched(const struct process *p);
 
 /* client_hash: of all that is under way, for exploring. */
 uint64_t client_hash(const struct process *p, uint64_t hash);

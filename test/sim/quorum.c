@@ -24,13 +24,15 @@ static uint64_t trust(void)
 
 /* ---- Elections ---- */
 
+/* The later epoch that a server has taken part in counts before its log, as in real elections: a leader of an
+ * earlier one may have a later entry that nobody else has. */
 static bool newer(const struct server *a, const struct server *b)
 {
     size_t n = replica_accepted(a);
     size_t m = replica_accepted(b);
     int64_t last_a = n > 0 ? a->log->entries[n - 1]->txn.zxid : 0;
     int64_t last_b = m > 0 ? b->log->entries[m - 1]->txn.zxid : 0;
-    return last_a > last_b;
+    return a->epoch != b->epoch ? a->epoch > b->epoch : last_a > last_b;
 }
 
 /* Whoever looks for a leader on the side that has a majority. */
@@ -136,12 +138,13 @@ static void look_for_leader(struct server *s)
 }
 
 /* How long it takes a server to notice that the others are gone: at once where their machine says so,
- * else as long as it trusts. */
+ * also if it was waiting for them until then, else as long as it trusts. */
 static void lose_trust_soon(struct server *s, bool told)
 {
     uint64_t tick = (uint64_t)ensemble.style.tick_ms * MS;
     uint64_t after = told ? any_time(tick / 8) : tick / 2 + any_time(trust());
-    if (!sched_planned(&s->end_of_trust)) {
+    if (!sched_planned(&s->end_of_trust) ||
+        (told && s->end_of_trust.timer.at_ms > sched_now() + after)) {
         sched_after(&s->end_of_trust, after);
     }
 }
@@ -161,10 +164,22 @@ static bool may_trust(struct server *s)
     return reached > ensemble.n / 2;
 }
 
+/* A leader looks for its followers once a tick of its own clock.  One that stood still goes on until then: it
+ * answers syncs and reads, and no write. */
+static uint64_t next_look(const struct server *s)
+{
+    uint64_t tick = (uint64_t)ensemble.style.tick_ms * MS;
+    return s->leader == s ? any_time(tick * 1000000 / (uint64_t)(1000000 + s->clock_ppm)) : 0;
+}
+
 static void end_of_trust(struct happening *h)
 {
     struct server *s = (struct server *)(void *)((char *)h - offsetof(struct server, end_of_trust));
-    if (s->leader == NULL || server_wait(s, h)) {
+    if (s->leader == NULL) {
+        return;
+    }
+    if (s->paused_until > sched_now()) {
+        sched_at(h, s->paused_until + next_look(s));
         return;
     }
     if (may_trust(s)) {

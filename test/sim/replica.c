@@ -4,6 +4,7 @@
 
 #include "fold.h"
 #include "memory.h"
+#include "observe.h"
 #include "server.h"
 
 /* From a follower to its leader. */
@@ -238,6 +239,7 @@ static void open_session(struct server *leader, struct request *r, struct server
     zks__sessions_add(&leader->sessions, id, timeout, server_ms(leader));
     replica_heard(leader, id);
     zks__sessions_attach(&leader->sessions, id, origin, server_ms(leader));
+    ensemble.latest[id % SESSIONS_MAX] = r->conn;
     replica_append(leader, ENTRY_OPEN, id, r, origin)->opening =
         (struct zks__session){.id = id, .timeout_ms = timeout};
 }
@@ -289,15 +291,19 @@ static void sync_due(struct happening *h)
         return;
     }
     if (w->leader->committed < w->behind) {
-        sched_after(h, MS);
+        /* No sooner than the next commit; never where that waits for followers that have gone. */
+        if (sched_planned(&w->leader->commit)) {
+            sched_at(h, w->leader->commit.timer.at_ms + 1);
+        }
         return;
     }
     send_answer(w->leader, w->origin, w->request, true);
 }
 
+/* A leader answers its own clients at once, as real ones do. */
 static void sync(struct server *leader, struct request *r, struct server *origin)
 {
-    if (leader->committed == leader->log->n) {
+    if (origin == leader || leader->committed == leader->log->n) {
         send_answer(leader, origin, r, true);
         return;
     }
@@ -324,6 +330,7 @@ static void take(struct server *leader, struct request *r, struct server *origin
             code = zks__sessions_attach(&leader->sessions, r->session, origin, server_ms(leader));
             if (code == 0) {
                 replica_heard(leader, r->session);
+                ensemble.latest[r->session % SESSIONS_MAX] = r->conn;
             }
             send_answer(leader, origin, r, code == 0);
         }
@@ -337,6 +344,9 @@ static void take(struct server *leader, struct request *r, struct server *origin
         break;
     default:
         code = zks__sessions_check(&leader->sessions, session, origin);
+        if (code == 0 && ensemble.latest[session % SESSIONS_MAX] != r->conn) {
+            observe_late(r);
+        }
         replica_append(leader, code == 0 ? ENTRY_WRITE : ENTRY_REFUSED, session, r, origin)->code =
             code;
         break;
@@ -517,6 +527,7 @@ void replica_follow(struct server *s, struct server *leader)
 {
     s->log = leader->log;
     s->leader = leader;
+    s->epoch = leader->epoch;
     s->accepted = 0;
     memset(s->heard, 0, sizeof s->heard);
     channel_open(&s->to_leader, at_leader, s, ensemble.style.longest,

@@ -2,8 +2,10 @@
 /* What the driver asks of libzookeeper: each request goes to the simulated servers. */
 #include <string.h>
 
+#include "actor.h"
 #include "memory.h"
 #include "observe.h"
+#include "refusal.h"
 #include "zhandle.h"
 
 const int ZOO_PERSISTENT = 0;
@@ -51,26 +53,27 @@ static void watch(struct call *c, watcher_fn fn, void *context, enum zks__watche
     }
 }
 
-/* Heartbeats play no part where interleavings are explored. */
-static bool is_heartbeat(const struct call *c)
-{
-    return c->request.ask == ASK_SYNC && strcmp(c->request.path, "/") == 0;
-}
-
 static int submit(zhandle_t *zh, struct call *c)
 {
+    must_be_open(zh);
     struct process *p = zh->process;
     if (is_unrecoverable(zh) != ZOK) {
         return ZINVALIDSTATE;
     }
+    int refused = refusal_at_once((unsigned)p->number, &c->request);
+    if (refused != 0) {
+        return refused;
+    }
     if (p->style.tricks != 0 && chance_one_in(&p->chance, p->style.tricks)) {
         return ZMARSHALLINGERROR;
     }
-    if (channel_exploring() && is_heartbeat(c)) {
-        call_complete(c, ZOK, NULL);
+    /* Heartbeats play no part where interleavings are explored. */
+    if (channel_exploring() && request_is_heartbeat(&c->request)) {
+        call_complete(c, c->request.ask == ASK_WRITE ? ZNONODE : ZOK, NULL);
         return ZOK;
     }
     c->request.asked_at = sched_now();
+    c->request.number = actors_asked();
     observe_request(p, &c->request);
     *zh->last = c;
     zh->last = &c->next;
@@ -151,6 +154,23 @@ int zoo_awget_children2(zhandle_t *zh, const char *path, watcher_fn watcher, voi
     const union completion to = {.to_children = completion};
     struct call *c = call(ASK_CHILDREN, path, TO_CHILDREN, to, data);
     watch(c, watcher, watcherCtx, ZKS__WATCHED_CHILDREN);
+    return submit(zh, c);
+}
+
+/* As in libzookeeper all records of the path and the kind go with a successful answer, and only with one:
+ * see client.c. */
+int zoo_aremove_all_watches(zhandle_t *zh, const char *path, ZooWatcherType wtype, int local,
+                            void_completion_t *completion, const void *data)
+{
+    union completion to;
+    (void)local;
+    memcpy(&to.to_void, &completion, sizeof to.to_void); /* The function's address: see handle.c. */
+    struct call *c = call(ASK_UNWATCH, path, TO_VOID, to, data);
+    c->request.watches = memory_get(sizeof *c->request.watches);
+    c->request.watches[0].what =
+        wtype == ZWATCHTYPE_CHILD ? ZKS__WATCHED_CHILDREN : ZKS__WATCHED_NODE;
+    c->request.watches[0].path = c->request.path;
+    c->request.n_watches = 1;
     return submit(zh, c);
 }
 

@@ -6,6 +6,7 @@
 
 #include "fold.h"
 #include "memory.h"
+#include "refusal.h"
 
 static const struct zks__who everybody = {0, {NULL, 0}};
 
@@ -150,6 +151,13 @@ static void read_data(struct server *s, struct request *r, struct answer *a)
     }
 }
 
+static int unwatch(struct server *s, struct request *r)
+{
+    bool children = r->watches[0].what == ZKS__WATCHED_CHILDREN;
+    bool removed = zks__tree_unwatch(s->tree, r->path, children, !children, &r->conn->watcher);
+    return removed ? 0 : ZKS__Z_NOWATCHER;
+}
+
 static struct answer *read(struct server *s, struct request *r)
 {
     struct answer *a = server_answer(s, r, 0);
@@ -169,6 +177,9 @@ static struct answer *read(struct server *s, struct request *r)
             zks__tree_rewatch(s->tree, w->what, w->existed, w->path, r->zxid, &r->conn->watcher);
         }
         break;
+    case ASK_UNWATCH:
+        a->code = unwatch(s, r);
+        break;
     default:
         break;
     }
@@ -180,7 +191,7 @@ static struct answer *read(struct server *s, struct request *r)
 static bool is_read(const struct request *r)
 {
     return r->ask == ASK_EXISTS || r->ask == ASK_GET || r->ask == ASK_CHILDREN ||
-           r->ask == ASK_REWATCH;
+           r->ask == ASK_REWATCH || r->ask == ASK_UNWATCH;
 }
 
 /* Answers what can be answered: a read waits for the writes before it. */
@@ -292,11 +303,16 @@ static void arrived(struct channel *ch, struct parcel *p)
         r->done = true;
         r->answer = server_answer(s, r, ZKS__Z_SESSIONEXPIRED);
     }
+    int refused = refusal_of((unsigned)c->number, r);
+    if (refused != 0 && !r->done) {
+        r->done = true;
+        r->answer = server_answer(s, r, refused);
+    }
     *c->last_pending = r;
     c->last_pending = &r->next_pending;
-    if (!is_read(r) && ensemble.style.inside > 0) {
+    if (!is_read(r) && !r->done && ensemble.style.inside > 0) {
         channel_send(&s->inside, &r->parcel);
-    } else if (!is_read(r)) {
+    } else if (!is_read(r) && !r->done) {
         replica_forward(s, r);
     }
     drain(c);
@@ -311,8 +327,8 @@ static void at_client(struct channel *ch, struct parcel *p)
     }
 }
 
-struct conn *ensemble_connect(unsigned server, void *client, int number, uint64_t longest,
-                              struct chance chance)
+struct conn *ensemble_connect(unsigned server, void *client, int number, uint64_t least,
+                              uint64_t longest, struct chance chance)
 {
     struct server *s = &ensemble.servers[server];
     if (!s->up) {
@@ -326,6 +342,7 @@ struct conn *ensemble_connect(unsigned server, void *client, int number, uint64_
     c->last_pending = &c->first_pending;
     channel_open(&c->up, arrived, c, longest, chance);
     channel_open(&c->down, at_client, c, longest, back);
+    c->up.least = c->down.least = least;
     c->next = s->conns;
     s->conns = c;
     return c;

@@ -74,6 +74,7 @@ struct ensemble {
     int64_t strangers; /* Of these so far. */
     struct happening election;
     uint64_t apart; /* A bit for each server that is cut off from the others. */
+    const struct conn *latest[SESSIONS_MAX]; /* By which each session was taken up last. */
     struct happening together;
     struct chance chance;
 };

@@ -131,10 +131,14 @@ static bool simplify_world(struct plan *p)
     bool any = false;
     for (unsigned i = 0; i < p->n_processes; i++) {
         struct plan q = *p;
-        q.processes[i] = (struct plan_process){.delay = q.processes[i].delay};
+        q.processes[i] =
+            (struct plan_process){.delay = q.processes[i].delay, .far = q.processes[i].far};
         any |= accept(p, &q);
         q = *p;
         q.processes[i].delay = 0;
+        any |= accept(p, &q);
+        q = *p;
+        q.processes[i].far = 0;
         any |= accept(p, &q);
     }
     any |= p->link > 0 && try_u32(p, &p->link, 0);

@@ -9,7 +9,8 @@
 
 static int usage(void)
 {
-    fputs("usage: sim seeds FIRST COUNT   runs the histories of these seeds\n"
+    fputs("usage: sim seeds FIRST COUNT   runs the histories of these seeds; from 2^63 on they are "
+          "storms\n"
           "       sim seed N              tells the history of a seed\n"
           "       sim plan FILE           tells the history of a plan\n"
           "       sim shrink N|FILE       makes a plan that fails smaller, and prints it\n",
@@ -60,6 +61,7 @@ static int make_smaller(const char *name)
     return tries == 0;
 }
 
+/* Tells on the way how far it has come. */
 static int run_seeds(uint64_t first, uint64_t count)
 {
     uint64_t failed = 0;
@@ -73,6 +75,10 @@ static int run_seeds(uint64_t first, uint64_t count)
         if (r.failed) {
             failed++;
             printf("seed %" PRIu64 ": %s: %s\n", seed, r.checker, r.failure);
+        }
+        if ((seed - first + 1) % 100000 == 0) {
+            fprintf(stderr, "%" PRIu64 " histories, %" PRIu64 " failed\n", seed - first + 1,
+                    failed);
         }
     }
     printf("%" PRIu64 " histories, %" PRIu64 " failed, %" PRIu64 " steps\n", count, failed, steps);

@@ -144,8 +144,8 @@ static void contend(struct visit *v)
     const char *mine = v->stage > 0 ? own_node(v) : NULL;
     switch (v->stage) {
     case 0:
-        v->session = ensemble_open_session();
-        v->stage += v->session != 0;
+        v->session = sched_now() > v->until ? 0 : ensemble_open_session();
+        v->stage = v->session != 0 ? 1 : sched_now() > v->until ? LEFT : 0;
         break;
     case 1: {
         char name[] = "_c_a000000000000000000000000000000a-write-";
@@ -278,9 +278,12 @@ static bool go(struct visit *v)
     }
 }
 
+/* Who has not come when its time is over stays away: after all has healed nobody comes. */
 static void interfere(struct visit *v)
 {
-    if (v->stage == 0) {
+    if (v->stage == 0 && sched_now() > v->until) {
+        v->stage = LEFT;
+    } else if (v->stage == 0) {
         v->stage += come(v);
     } else if (sched_now() >= v->until && is_quiet(v, go(v))) {
         v->stage = LEFT;

@@ -57,17 +57,22 @@ static uint64_t count_pairs(void)
     return COUNT(firsts) * COUNT(seconds) * FIRST_STEPS * BEHIND * BASES * WORLDS;
 }
 
-/* Has no factor in common with what a number is made of. */
-enum { ONE_IN = 251 };
+/* They have no factor in common with what a number is made of. */
+enum { SINGLES_ONE_IN = 7, PAIRS_ONE_IN = 251 };
 
-static uint64_t apart(void)
+static uint64_t apart(uint64_t one_in)
 {
-    return getenv("ZKSYNC_SIM_SWEEP") != NULL ? 1 : ONE_IN;
+    return getenv("ZKSYNC_SIM_SWEEP") != NULL ? 1 : one_in;
+}
+
+static uint64_t taken_singles(void)
+{
+    return count_singles() / apart(SINGLES_ONE_IN);
 }
 
 uint64_t sweep_count(void)
 {
-    return count_singles() + count_pairs() / apart();
+    return taken_singles() + count_pairs() / apart(PAIRS_ONE_IN);
 }
 
 static void add(struct plan_actor *a, enum what what, int32_t wait_ms, int32_t rest_ms)
@@ -164,8 +169,9 @@ static unsigned digit(uint64_t *number, uint64_t base)
 
 bool sweep_make(struct plan *p, uint64_t number)
 {
-    bool pair = number >= count_singles();
-    number = pair ? (number - count_singles()) * apart() : number;
+    bool pair = number >= taken_singles();
+    number =
+        pair ? (number - taken_singles()) * apart(PAIRS_ONE_IN) : number * apart(SINGLES_ONE_IN);
     unsigned step = digit(&number, pair ? FIRST_STEPS : STEPS);
     unsigned behind = pair ? digit(&number, BEHIND) : 0;
     unsigned first = digit(&number, pair ? COUNT(firsts) : COUNT(singles));

@@ -6,8 +6,8 @@
 
 #include "plan.h"
 
-/* sweep_count: how many there are: all of the one kind, and of the other all where the environment has
- * ZKSYNC_SIM_SWEEP, else one in 251. */
+/* sweep_count: how many there are: all where the environment has ZKSYNC_SIM_SWEEP, else one in 7 of the one kind
+ * and one in 251 of the other. */
 uint64_t sweep_count(void);
 
 /* sweep_make: the plan with a number below that. */

@@ -1,7 +1,21 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "wire.h"
 
+#include <string.h>
+
 #include "fold.h"
+
+const char *request_path(const struct request *r)
+{
+    return r->ask == ASK_WRITE && r->n_ops > 0 ? r->ops[0].path : r->path;
+}
+
+bool request_is_heartbeat(const struct request *r)
+{
+    const char *path = request_path(r);
+    return (r->ask == ASK_SYNC || r->ask == ASK_EXISTS ? strcmp(path, "/") == 0
+                                                       : strcmp(path, "/beat") == 0);
+}
 
 static uint64_t fold_op(uint64_t hash, const struct zks__op *op)
 {

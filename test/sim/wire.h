@@ -17,6 +17,7 @@ enum ask {
     ASK_CHILDREN,
     ASK_WRITE,
     ASK_REWATCH,
+    ASK_UNWATCH,
     ASK_END /* The connection ends here. */
 };
 
@@ -32,12 +33,13 @@ struct request {
     enum ask ask;
     struct conn *conn;
     uint64_t asked_at;
+    unsigned number; /* Of the operation that an actor had begun last. */
     const char *path;
     bool watch;
     bool multi;
     struct zks__op *ops; /* Of a write. */
     size_t n_ops;
-    struct had_watch *watches; /* Of a rewatch. */
+    struct had_watch *watches; /* Of a rewatch; of an unwatch one, which is to go. */
     size_t n_watches;
     int64_t session; /* Of a connect: 0 for a new one. */
     uint32_t timeout_ms;
@@ -84,6 +86,11 @@ struct conn {
     struct request *first_pending; /* Not answered yet, in order. */
     struct request **last_pending;
 };
+
+/* request_path: of a write, that of its first operation.  request_is_heartbeat: whether it only keeps the session
+ * up, or asks for the root, which is always there. */
+const char *request_path(const struct request *r);
+bool request_is_heartbeat(const struct request *r);
 
 /* fold_request, fold_answer: what they say. */
 uint64_t fold_request(uint64_t hash, const struct request *r);

@@ -3,6 +3,8 @@
 #ifndef ZKS_SIM_ZHANDLE_H
 #define ZKS_SIM_ZHANDLE_H
 
+#include <stdlib.h>
+
 #include <zookeeper/zookeeper.h>
 
 #include "ensemble.h"
@@ -48,6 +50,7 @@ struct _zhandle {
     clientid_t id;
     int timeout_ms;
     int state;
+    bool closed;
     struct conn *conn;
     struct call *first; /* Not answered, in order. */
     struct call **last;
@@ -59,6 +62,14 @@ struct _zhandle {
     struct happening connect;
     struct happening silence;
 };
+
+/* Of the real one the memory is free then. */
+static inline void must_be_open(const struct _zhandle *zh)
+{
+    if (zh->closed) {
+        abort();
+    }
+}
 
 /* call_complete: calls the completion; `a` is NULL where only an error is known. */
 void call_complete(struct call *c, int rc, const struct answer *a);

@@ -26,13 +26,19 @@ static const struct {
 };
 
 static const char *const kinds[] = {
-    [ZKS__SYNC] = "sync",     [ZKS__CHECK] = "check",
-    [ZKS__BEAT] = "beat",     [ZKS__CHILDREN] = "children",
-    [ZKS__GET] = "get",       [ZKS__EXISTS] = "exists",
-    [ZKS__CREATE] = "create", [ZKS__CREATE_QUEUED] = "create-queued",
-    [ZKS__DELETE] = "delete", [ZKS__MKPATH] = "mkpath",
-    [ZKS__SWAP] = "swap",     [ZKS__DELETE_BOTH] = "delete-both",
-    [ZKS__LOOK] = "look",     [ZKS__OPEN] = "open",
+    [ZKS__SYNC] = "sync",
+    [ZKS__BEAT] = "beat",
+    [ZKS__CHILDREN] = "children",
+    [ZKS__GET] = "get",
+    [ZKS__EXISTS] = "exists",
+    [ZKS__CREATE] = "create",
+    [ZKS__CREATE_QUEUED] = "create-queued",
+    [ZKS__DELETE] = "delete",
+    [ZKS__MKPATH] = "mkpath",
+    [ZKS__SWAP] = "swap",
+    [ZKS__DELETE_BOTH] = "delete-both",
+    [ZKS__LOOK] = "look",
+    [ZKS__OPEN] = "open",
     [ZKS__CLOSE] = "close",
 };
 
@@ -122,7 +128,8 @@ static void print_req(const struct zks__req *req, FILE *to)
         fprintf(to, " version=%d", req->version);
     }
     fputs(req->sync ? " sync" : "", to);
-    fputs(req->watch ? " watch" : "", to);
+    fputs(req->quorum ? " quorum" : "", to);
+    fputs(req->watch ? " watch" : req->no_watch ? " no-watch" : "", to);
     fputs(req->leaf ? " leaf" : "", to);
     if (req->data != NULL) {
         fputs(" data=", to);
@@ -238,6 +245,10 @@ static bool parse_field(struct zks__in *in, struct line *line, char *key, char *
         reply->stat.version = atoi(value);
     } else if (strcmp(key, "len") == 0) {
         reply->stat.data_len = atoi(value);
+    } else if (strcmp(key, "cversion") == 0) {
+        reply->stat.cversion = atoi(value);
+    } else if (strcmp(key, "n_children") == 0) {
+        reply->stat.n_children = atoi(value);
     } else if (strcmp(key, "data") == 0) {
         reply->data = value;
         reply->data_len = strlen(value);
@@ -245,6 +256,8 @@ static bool parse_field(struct zks__in *in, struct line *line, char *key, char *
         parse_roster(reply, line, value);
     } else if (strcmp(key, "children") == 0) {
         return parse_children(reply, line, value);
+    } else if (strcmp(key, "unwatched") == 0) {
+        reply->unwatched = strcmp(value, "1") == 0;
     } else if (strcmp(key, "epoch") == 0) {
         in->epoch = strtoull(value, NULL, 10);
     } else {
@@ -336,8 +349,9 @@ static bool parse_world(const struct trace_machine *t, struct trace_world *w, co
     } else if (strcmp(word, "suspended") == 0) {
         w->in.kind = ZKS__IN_SUSPENDED;
         w->in.connected = false;
-    } else if (strcmp(word, "expired") == 0) {
+    } else if (strcmp(word, "expired") == 0 || strcmp(word, "given-up") == 0) {
         w->in.kind = ZKS__IN_EXPIRED;
+        w->in.given_up = strcmp(word, "given-up") == 0;
         w->in.connected = false;
         w->in.epoch++;
         w->in.session++;

@@ -63,6 +63,10 @@ bool trace_machine_set(struct trace_machine *t, const char *key, const char *val
         t->rwlock.expiry_is_error = atoi(value) != 0;
         return true;
     }
+    if (t->kind == RWLOCK && strcmp(key, "ticket") == 0) {
+        t->rwlock.ticket = (uint32_t)strtoul(value, NULL, 10);
+        return true;
+    }
     if (t->kind == DOUBLE_BARRIER && strcmp(key, "n") == 0) {
         zks__double_barrier_init(&t->db, "/x", "us", (uint32_t)atoi(value), &stem, data,
                                  strlen(data));
@@ -127,6 +131,9 @@ static void print_rwlock(const struct zks__rwlock *m, FILE *to)
     if (zks__rwlock_holds(m)) {
         fprintf(to, " %s token=%llu", m->mode == ZKS__WRITE ? "write" : "read",
                 (unsigned long long)m->token);
+    }
+    if (m->state == ZKS__RWLOCK_WAITING && zks__rwlock_needs(m) == ZKS__NEEDS_NO_LEASE) {
+        fputs(" far", to);
     }
     if (m->state == ZKS__RWLOCK_WAITING && m->holder[0] != '\0') {
         fprintf(to, " holder=%s", m->holder);

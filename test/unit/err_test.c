@@ -35,12 +35,13 @@ static void test_numbers(void **state)
     }
     assert_int_equal(ZKS_EINVAL, -1);
     assert_int_equal(ZKS_ESYSTEM, -24);
+    assert_int_equal(ZKS_ELIMIT, -27);
 }
 
 static void test_unknown_numbers(void **state)
 {
     (void)state;
-    static const int unknown[] = {1, 7, -26, -1000, -1001, -1002, INT32_MAX, INT32_MIN};
+    static const int unknown[] = {1, 7, -28, -1000, -1001, -1002, INT32_MAX, INT32_MIN};
     for (size_t i = 0; i < COUNT(unknown); i++) {
         const char *text = zks_strerror(unknown[i]);
         assert_non_null(text);
@@ -72,11 +73,14 @@ static void test_retryable(void **state)
 static void test_ambiguous(void **state)
 {
     (void)state;
-    static const int no[] = {0,         ZKS_EINVAL, ZKS_EBUSY,   ZKS_EDEADLK,
-                             ZKS_EPERM, ZKS_EACCES, ZKS_EFORKED, ZKS_ELAYOUT};
+    static const int no[] = {0,         ZKS_EINVAL,  ZKS_EBUSY,  ZKS_EDEADLK,
+                             ZKS_EPERM, ZKS_EFORKED, ZKS_ELAYOUT};
     assert_true(zks_err_is_ambiguous(ZKS_ETIMEDOUT));
     assert_true(zks_err_is_ambiguous(ZKS_ECANCELED));
     assert_true(zks_err_is_ambiguous(ZKS_ECLOSED));
+    assert_true(zks_err_is_ambiguous(ZKS_EACCES));
+    assert_true(zks_err_is_ambiguous(ZKS_ESERVER));
+    assert_true(zks_err_is_ambiguous(ZKS_EAUTH));
     for (size_t i = 0; i < COUNT(no); i++) {
         assert_false(zks_err_is_ambiguous(no[i]));
     }

@@ -12,6 +12,8 @@
 
 #include "journal_disk.h"
 
+UNIT_TAKES_LONG
+
 enum { BATCHES = 36, COMPACT = 1200, NEVER = 1 << 30 };
 
 struct world {
@@ -193,7 +195,7 @@ static void look(void *arg)
 static void test_the_end(void **state)
 {
     (void)state;
-    for (uint64_t seed = 1; seed <= 2; seed++) {
+    for (uint64_t seed = 1; seed <= 2; seed += unit_step(2)) {
         struct world *w = malloc(sizeof *w);
         assert_non_null(w);
         world_make(w, seed);
@@ -251,7 +253,7 @@ static void test_each_call_fails(void **state)
     (void)state;
     static const int errors[] = {ENOSPC, EIO, EINTR, 0};
     box_pace = BOX_LATER;
-    for (size_t e = 0; e < COUNT(errors); e++) {
+    for (size_t e = 0; e < COUNT(errors); e += unit_step(3)) {
         bool failed = true;
         for (size_t fail_at = 1; failed; fail_at++) {
             struct world *w = malloc(sizeof *w);

@@ -203,6 +203,28 @@ static struct message take_any(struct world *w, struct leader *l)
     return m;
 }
 
+/* The thread that pings goes on, at once or a while after the others. */
+static void go_on_pinging(struct world *w, unsigned number)
+{
+    struct leader *l = &w->leaders[number];
+    if (world_one_in(w, 2)) {
+        ping(w, number);
+        return;
+    }
+    l->ping_due = false;
+    l->ping_late = true;
+    world_plan(w, PING_LATE, w->now + world_delay(w, LATE))->leader = number;
+}
+
+static void ping_after_all(struct world *w, unsigned number)
+{
+    struct leader *l = &w->leaders[number];
+    if (l->ping_late) {
+        l->ping_late = false;
+        ping(w, number);
+    }
+}
+
 /* After a standstill all that was held up happens at once, in any order but what threads and
  * connections keep. */
 static void go_on(struct world *w, unsigned number)
@@ -214,7 +236,7 @@ static void go_on(struct world *w, unsigned number)
     while (l->n > 0 || l->ping_due || !looked || (l->closing && !l->closed)) {
         uint64_t turn = world_below(w, 3 + bias);
         if (turn == 0 && l->ping_due) {
-            ping(w, number);
+            go_on_pinging(w, number);
         } else if (turn == 1 && !looked) {
             looked = true;
             look(w, number);
@@ -245,6 +267,7 @@ static void stand_still(struct world *w, unsigned number)
                       : world_one_in(w, 3) ? TENTH - world_below(w, 8 * MS)
                                            : world_below(w, w->style.standstill);
     if (!l->stands_still) {
+        ping_after_all(w, number);
         l->stands_still = true;
         world_plan(w, GO_ON, w->now + length)->leader = number;
     }
@@ -262,6 +285,9 @@ void world_leader_event(struct world *w, const struct event *e)
         if (!l->stands_still) {
             ping(w, e->leader);
         }
+        break;
+    case PING_LATE:
+        ping_after_all(w, e->leader);
         break;
     case EXPIRY_DUE:
         l->look_due = true;
@@ -286,7 +312,7 @@ void world_leader_event(struct world *w, const struct event *e)
 void world_begin_leader(struct world *w, unsigned number)
 {
     struct leader *l = &w->leaders[number];
-    uint64_t rate = 990 + world_below(w, 21); /* Within a hundredth of the client's clock. */
+    uint64_t rate = 980 + world_below(w, 41); /* Within a fiftieth of the client's clock. */
     uint64_t tick = world_one_in(w, 2) ? T / 2 : T / 20 + world_below(w, T / 2 - T / 20);
     l->lives = true;
     l->timeout = (uint64_t)T * rate / 1000;

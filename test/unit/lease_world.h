@@ -4,7 +4,8 @@
  * They are written down here from what ZooKeeper does, not from lease.h.  A leader keeps the
  * session's clock and touches it when a server takes the session up and when a follower answers a
  * ping with a note that it has heard of the session.  It can stand still, and then its threads go on
- * in any order.  Followers can be cut off, and die.  A majority can elect another leader, which then
+ * in any order; the one that pings can be late by a fiftieth of the session timeout, but gets its turn before
+ * the leader stands still once more.  Followers can be cut off, and die.  A majority can elect another leader, which then
  * counts from its own start, while the old one with a follower of its own still answers reads and
  * syncs and can commit no write. */
 #ifndef ZKS_TEST_LEASE_WORLD_H
@@ -15,9 +16,10 @@
 
 enum {
     TIMEOUT_MS = 1000,
-    MS = 1000,               /* The world counts in microseconds. */
-    T = TIMEOUT_MS * MS,     /* The session timeout. */
-    TENTH = T / 10,          /* The longest gap that a chain of answers may have. */
+    MS = 1000,           /* The world counts in microseconds. */
+    T = TIMEOUT_MS * MS, /* The session timeout. */
+    TENTH = T / 10,
+    LATE = T / 50,           /* The longest that a ping is late after a standstill. */
     HORIZON = 5 * T / 2,     /* How long a history is. */
     FOLLOWERS = 3,           /* Servers 0, 1 and 2; the first one stays with the old leader. */
     SERVERS = FOLLOWERS + 2, /* ... and the two leaders, which serve clients too. */
@@ -44,6 +46,7 @@ enum place {
     TO_FOLLOWER,
     TO_CLIENT,
     PING_DUE,
+    PING_LATE,
     EXPIRY_DUE,
     STANDSTILL,
     ANOTHER_STANDSTILL,
@@ -68,6 +71,7 @@ struct leader {
     bool lives;
     bool stands_still;
     bool ping_due;
+    bool ping_late; /* It goes on again, and has not got to its ping yet. */
     bool look_due;
     bool closing; /* The session's time was up. */
     bool closed;  /* ... and the end of it is under way to all servers. */
@@ -97,6 +101,7 @@ struct style {
     uint32_t silence; /* The longest that the client can be silent. */
     uint32_t standstill;
     unsigned writes; /* One request of so many is a write. */
+    bool idle;       /* Only reads, until it hurries to a proof now and then. */
 };
 
 struct world {
@@ -116,6 +121,7 @@ struct world {
     bool connected;
     unsigned unanswered;
     uint64_t mishap_at;
+    bool hurried;         /* It is about to prove that its session lives. */
     bool late;            /* The next message is sent a while after the clock was read. */
     bool over;            /* The client knows that the session has ended. */
     unsigned seen_leader; /* The latest leader of whom the client has seen anything. */

@@ -52,7 +52,7 @@ static void assert_lists(const struct zks__out *out, unsigned at)
 {
     assert_int_equal(out->n, at + 1);
     assert_int_equal(out->req[at].kind, ZKS__CHILDREN);
-    assert_true(out->req[at].sync);
+    assert_true(out->req[at].quorum);
     assert_true(out->req[at].ticket != 0);
 }
 
@@ -323,16 +323,51 @@ static void test_refused_delete_is_tried_again(void **state)
     /* As long as it is there it counts as refused. */
     children(&f, left, 1);
     assert_true(reply(&f, f.out.req[0].ticket, 0, &rc));
-    assert_lists(&f.out, 1);
+    assert_int_equal(f.out.n, 1); /* How it is answered is waited for. */
     assert_int_equal(f.litter.refused, ZKS_EACCES);
-    uint32_t listing = f.out.req[1].ticket;
+    assert_true(zks__litter_deadline(&f.litter) == ZKS__NEVER);
     assert_true(reply(&f, f.out.req[0].ticket, 0, &rc));
     assert_int_equal(rc, 0);
     assert_int_equal(f.litter.refused, 0);
+    work(&f);
+    assert_lists(&f.out, 0);
     children(&f, left, 0);
-    assert_true(reply(&f, listing, 0, &rc));
+    assert_true(reply(&f, f.out.req[0].ticket, 0, &rc));
     assert_true(zks__litter_none(&f.litter));
     assert_int_equal(f.litter.refused, 0);
+}
+
+/* Refused again and again, it is tried less and less often, but at least once in a session timeout; and at once
+ * where somebody waits for it. */
+static void test_refusals_are_far_between(void **state)
+{
+    (void)state;
+    struct fixture f;
+    int rc;
+    uint64_t waited = 0;
+    begin(&f);
+    f.in.timeout_ms = 10 * ZKS__RETRY_MS;
+    f.litter.dirty = true;
+    for (int i = 0; i < 100; i++) {
+        work(&f);
+        assert_lists(&f.out, 0);
+        assert_true(reply(&f, f.out.req[0].ticket, ZKS_EACCES, &rc));
+        uint64_t wait = zks__litter_deadline(&f.litter) - f.in.now_ms;
+        assert_true(wait == f.in.timeout_ms || (wait > waited && wait < f.in.timeout_ms));
+        waited = wait;
+        f.in.now_ms += wait;
+    }
+    assert_true(waited == f.in.timeout_ms);
+    f.in.now_ms--;
+    work(&f);
+    assert_int_equal(f.out.n, 0);
+    zks__litter_hurry(&f.litter);
+    assert_int_equal(f.litter.refused, 0);
+    work(&f);
+    assert_lists(&f.out, 0);
+    assert_true(reply(&f, f.out.req[0].ticket, ZKS_EACCES, &rc));
+    assert_int_equal(f.litter.refused, ZKS_EACCES);
+    assert_true(zks__litter_deadline(&f.litter) < f.in.now_ms + f.in.timeout_ms);
 }
 
 /* What a listing has shown can be refused to be deleted, too. */
@@ -435,6 +470,7 @@ int main(void)
         cmocka_unit_test(test_unwanted_create),
         cmocka_unit_test(test_looks_again_after_a_lost_create),
         cmocka_unit_test(test_refused_delete_is_tried_again),
+        cmocka_unit_test(test_refusals_are_far_between),
         cmocka_unit_test(test_refused_sweep),
         cmocka_unit_test(test_strangers_that_bear_our_mark),
         cmocka_unit_test(test_what_is_a_refusal),

@@ -131,6 +131,41 @@ static void test_ahead(void **state)
     }
 }
 
+/* Who is ahead, in order: w for a writer, r for a reader; behind us are more of both. */
+static unsigned turns(const char *ahead, enum zks__mode mode)
+{
+    char text[24][32];
+    const char *children[COUNT(text)];
+    size_t len = strlen(ahead);
+    assert_true(len + 3 <= COUNT(text));
+    for (size_t i = 0; i < len + 3; i++) {
+        bool writes = i < len ? ahead[i] == 'w' : i == len + 1;
+        (void)snprintf(text[i], sizeof text[i], "%zu-%s-%010zu", i, writes ? "write" : "read",
+                       i < len ? i : i + 100);
+        children[i] = text[i];
+    }
+    struct zks__reply reply = unit_listing(children, len + 3);
+    const struct zks__place place = {&us, mode, 50, ""};
+    return zks__queue_turns(&reply, &place);
+}
+
+static void test_turns(void **state)
+{
+    (void)state;
+    assert_int_equal(turns("", ZKS__WRITE), 0);
+    assert_int_equal(turns("w", ZKS__WRITE), 1);
+    assert_int_equal(turns("www", ZKS__WRITE), 3);
+    assert_int_equal(turns("rrr", ZKS__WRITE), 1); /* All of them hold it. */
+    assert_int_equal(turns("rwrr", ZKS__WRITE), 4);
+    assert_int_equal(turns("", ZKS__READ), 0);
+    assert_int_equal(turns("rrr", ZKS__READ), 0);
+    assert_int_equal(turns("w", ZKS__READ), 1);
+    assert_int_equal(turns("rww", ZKS__READ), 3);
+    assert_int_equal(turns("wrr", ZKS__READ), 1); /* The two come in with us. */
+    assert_int_equal(turns("wrrrrrrrrrrrrrrr", ZKS__READ), 1);
+    assert_int_equal(turns("wrrrrrrrrrrrrrrrr", ZKS__READ), 2); /* Not all of a crowd is next. */
+}
+
 /* The longest name that ZooKeeper lets through is far longer than what a machine can remember; it
  * still counts, whole, and it is the machine's business to refuse it. */
 static void test_long_name(void **state)
@@ -192,6 +227,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_ahead),
+        cmocka_unit_test(test_turns),
         cmocka_unit_test(test_long_name),
         cmocka_unit_test(test_random),
     };

@@ -195,19 +195,23 @@ static void test_roster_with_zeros(void **state)
     free(data);
 }
 
-static void test_roster_has(void **state)
+static void test_roster_part(void **state)
 {
     (void)state;
     static const char text[] =
         MAGIC HEX_A "\na-" HEX_A "-2-0000000000\nb-" STEM "00000007-2-0000000001\n";
     struct zks__roster r;
     assert_true(zks__roster_parse(text, sizeof text - 1, &r));
-    assert_true(zks__roster_has(&r, &us, 7));
-    assert_false(zks__roster_has(&r, &us, 6));
-    assert_false(zks__roster_has(&r, &us, 70));
+    assert_int_equal(zks__roster_part(&r, &us, 7, 7), ZKS__PART_OURS);
+    assert_int_equal(zks__roster_part(&r, &us, 1, 7), ZKS__PART_OURS);
+    assert_int_equal(zks__roster_part(&r, &us, 1, 9), ZKS__PART_EARLIER);
+    assert_int_equal(zks__roster_part(&r, &us, 7, 8), ZKS__PART_EARLIER);
+    assert_int_equal(zks__roster_part(&r, &us, 1, 6), ZKS__PART_NONE);
+    assert_int_equal(zks__roster_part(&r, &us, 8, 70), ZKS__PART_NONE);
+    assert_int_equal(zks__roster_part(&r, &us, 70, 70), ZKS__PART_NONE);
     static const char empty[] = MAGIC HEX_A "\n";
     assert_true(zks__roster_parse(empty, sizeof empty - 1, &r));
-    assert_false(zks__roster_has(&r, &us, 7));
+    assert_int_equal(zks__roster_part(&r, &us, 1, 7), ZKS__PART_NONE);
 }
 
 static struct zks__presence presence(const char *names, const char **children, size_t n)
@@ -512,7 +516,7 @@ int main(void)
         cmocka_unit_test(test_roster_round_trip),
         cmocka_unit_test(test_malformed_rosters),
         cmocka_unit_test(test_roster_with_zeros),
-        cmocka_unit_test(test_roster_has),
+        cmocka_unit_test(test_roster_part),
         cmocka_unit_test(test_presence),
         cmocka_unit_test(test_namesake),
         cmocka_unit_test(test_standing),

@@ -406,7 +406,7 @@ static bool run_out(const struct scene *s, unsigned size, size_t k, bool for_goo
 static void test_each_request(void **state)
 {
     (void)state;
-    unsigned step = getenv("ZKSYNC_TEST_SLOW") != NULL ? 7 : 1; /* Valgrind is. */
+    unsigned step = (unsigned)unit_step(7);
     size_t most = 0;
     for (size_t i = 0; i < COUNT(scenes); i++) {
         print_message("# %s\n", scenes[i].what);

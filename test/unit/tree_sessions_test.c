@@ -512,7 +512,7 @@ static void test_random(void **state)
 {
     (void)state;
     static const uint32_t ticks[] = {1, 7, 1000, 2000};
-    unsigned steps = getenv("ZKSYNC_TEST_SLOW") != NULL ? 500 : 5000; /* Valgrind is. */
+    unsigned steps = 5000 / (unsigned)unit_step(10);
     struct model m;
     unsigned expired = 0;
     unsigned saved = 0;

@@ -12,12 +12,20 @@
 /* cmocka asks for the four above. */
 #include <cmocka.h>
 
+/* At the top of a program that takes long, for tools/run-tests, which starts it early. */
+#define UNIT_TAKES_LONG                                                                            \
+    __attribute__((used)) static const char takes_long[] = "zksync-test: takes long";
+
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 
-/* The step of a loop that tries every case: under valgrind, which is slow, it tries one in `seldom`. */
+/* The step of a loop that tries every case: under valgrind, which is slow, it tries one in `seldom`; with
+ * ZKSYNC_TEST_SHARE=N, which tools/run-tests sets for sanitizers, one in N where that is less. */
 static inline size_t unit_step(size_t seldom)
 {
-    return getenv("ZKSYNC_TEST_SLOW") != NULL ? seldom : 1;
+    const char *share = getenv("ZKSYNC_TEST_SHARE");
+    size_t n = share != NULL ? strtoul(share, NULL, 10) : 1;
+    n = n > 0 ? n : 1;
+    return getenv("ZKSYNC_TEST_SLOW") != NULL || n > seldom ? seldom : n;
 }
 
 /* A small generator with a fixed seed, so that a failure comes again. */

@@ -186,6 +186,11 @@ static void test_a_zookeeper_that_begins_no_session(void **state)
               "a ZooKeeper server without a quorum");
     expect_of(true, "Zookeeper version: 3.8.0\nMode: follower\n",
               "serves, but began no session within 1 s");
+    expect_of(true,
+              "Zookeeper version: 3.4.14-4c25d480e66aadd371de8bd2fd8da255ac140bcf, built on x\n",
+              "ZooKeeper 3.4.14, older than 3.5");
+    expect_of(true, "Zookeeper version: 3.5.0-alpha, built on x\n",
+              "serves, but began no session within 1 s");
     expect_of(true, "srvr is not executed because it is not in the whitelist.\n",
               "serves, but began no session within 1 s");
 }
