@@ -8,7 +8,7 @@ JOBS ?= $(shell nproc)
 # minutes under valgrind, which sees no more of it than the address sanitizer. In programs of one thread the
 # thread sanitizer has nothing to see. dev is built by gcc, the others by clang.
 ONE_THREAD = unit_(lease|lease_model|round|tree|tree_.*|name|litter|listing|queue|journal_damage)|trace_test
-CHECK_RUNS ?= build/dev:unit build/dev:sim build/dev:integration build/dev:local:integration_tree \
+CHECK_RUNS ?= build/dev:unit build/dev:sim build/dev:integration build/dev:local:integration_tree build/dev:chaos \
               'build/dev:valgrind:^(unit|trace)_(?!journal_crash)' build/dev:valgrind:sim_seeds \
               build/asan:unit build/asan:sim:sim_plans \
               'build/asan:local:integration_(?!tree|install|cli_contract)' \
@@ -29,7 +29,7 @@ werror := -DZKSYNC_WERROR=$(if $(CI),ON,OFF)
 first_seed = $${ZKSYNC_SIM_FIRST:-$$(tools/first-seed $(1))}
 build = cmake --preset $(1) $(werror) >/dev/null && cmake --build --preset $(1) -j $(JOBS)
 
-.PHONY: all demo check check-fast mutants compat sim ensemble bench lint format install uninstall soak soak-sim soak-server clean
+.PHONY: all demo check check-fast mutants compat sim ensemble bench lint format install uninstall soak soak-sim soak-server soak-chaos chaos clean
 
 all:
 	@$(call build,release)
@@ -67,6 +67,12 @@ sim:
 	@$(call build,dev) --target sim
 	@build/dev/test/sim/sim $(if $(PLAN),plan $(PLAN),seed $(SEED))
 
+# Faults on five real servers for so many seconds: see test/chaos/run --help and docs/chaos.md.
+chaos:
+	@tools/setup chaos
+	@$(call build,dev)
+	@test/chaos/run --seconds $(or $(SECONDS),600) $(CHAOS)
+
 ensemble:
 	@tools/setup ensemble
 	@tools/ensemble up
@@ -97,7 +103,7 @@ soak:
 	@tools/setup check
 	@set -e; for preset in $(SOAK_PRESETS); do $(call build,$$preset); done
 	@tools/mutants
-	@$(MAKE) --no-print-directory soak-sim soak-server
+	@$(MAKE) --no-print-directory soak-sim soak-server soak-chaos
 	@ZKSYNC_TEST_ALL=1 tools/run-tests --repeat $(SOAK_TIMES) \
 	    $(foreach p,$(SOAK_PRESETS),build/$(p):unit build/$(p):integration)
 	@ZKSYNC_TEST_ALL=1 ZKSYNC_TEST_LIMIT_S=36000 tools/run-tests build/dev:valgrind
@@ -130,6 +136,14 @@ soak-server:
 	@ZKSYNC_TREE_SEED=$$(date +%s) ZKSYNC_TREE_OPS=$(SOAK_REQUESTS) ZKSYNC_TEST_LIMIT_S=36000 \
 	    tools/run-tests build/dev:local:integration_tree
 	@ZKSYNC_FUZZ_SECONDS=$(SOAK_SECONDS) ZKSYNC_TEST_LIMIT_S=36000 tools/run-tests build/fuzz:unit
+
+# The faults that chaos must find, a leader that is stopped 100 times, and an hour of all faults.
+soak-chaos:
+	@tools/setup chaos
+	@$(call build,dev)
+	@test/chaos/mutants
+	@test/chaos/run --profile leader --seconds 600
+	@test/chaos/run --seconds $(SOAK_SECONDS)
 
 clean:
 	@rm -rf build
