@@ -22,6 +22,8 @@ COMMANDS = ["barrier", "break", "completion", "config", "double-barrier", "held"
 class Completion(Case):
     def with_path(self, **variables):
         folder = os.path.dirname(ZKSYNC)
+        # On a busy machine servers that are there can take longer than a person would want to wait.
+        variables.setdefault("ZKSYNC_COMPLETION_TIMEOUT", "30s")
         return self.environment(PATH=f"{folder}:{os.environ['PATH']}", **variables)
 
     def bash(self, *words, env=None):

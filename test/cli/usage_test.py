@@ -70,7 +70,7 @@ class Usage(Case):
     def test_standard_output_that_cannot_be_written(self):
         self.outside.create(self.path, b"", makepath=True)
         with self.hold_at("/leaf"), tempfile.TemporaryDirectory() as state:
-            env = self.environment(XDG_STATE_HOME=state)
+            env = self.environment(XDG_STATE_HOME=state, ZKSYNC_COMPLETION_TIMEOUT="30s")
             for words in (["--help"], ["lock", "--help"], ["help", "ls"], ["--version"], ["version"],
                           ["completion", "bash"], ["status", self.path], ["status", "--json", self.path],
                           ["ls", self.path], ["ls", "--json", self.path], ["ping"], ["ping", "--json"],
