@@ -117,7 +117,9 @@ static void see(const struct seen *s)
         ended(s);
     } else if (s->kind == SEEN_SPOILT) {
         defaced[s->thing] = true;
-    } else if (s->kind == SEEN_STATE && s->result == ZKS_CLIENT_SUSPENDED) {
+    } else if (s->kind == SEEN_STATE &&
+               (s->result == ZKS_CLIENT_SUSPENDED || s->result == ZKS_CLIENT_CONNECTED)) {
+        /* The loss of a connection on which nothing was answered yet is not reported. */
         disturb(s->process);
     }
 }
