@@ -60,7 +60,8 @@ typedef struct zks_server_options {
     size_t max_connections; /* 10,000. */
     size_t max_frame;       /* Bytes of a request: 1,048,575, as ZooKeeper's jute.maxbuffer. */
     size_t max_outstanding; /* Requests of a connection under way; more are read later: 10,000. */
-    size_t max_unread;      /* Bytes that a client may leave unread before it is cut off: 64 MiB. */
+    size_t max_unread;      /* Bytes of answers and events that a client may leave unread, which are
+                               kept in memory, before it is cut off: 64 MiB. */
     size_t max_watches;     /* 10 million. */
     size_t max_sessions;    /* 100,000. */
     size_t max_znodes;      /* 10 million. */

@@ -206,12 +206,9 @@ static void receive(struct connection *c)
         return;
     }
     if (c->peer.ending) {
-        c->peer.in.len = 0; /* Nobody listens any more. */
+        zks__writer_close(&c->peer.in); /* Nobody listens any more. */
     } else {
         zks__peer_take(&c->peer);
-    }
-    if (c->peer.in.len == 0) {
-        zks__writer_close(&c->peer.in); /* A thousand idle clients need none. */
     }
 }
 
@@ -219,15 +216,17 @@ static void receive(struct connection *c)
 static bool transmit(struct connection *c)
 {
     struct zks__peer *p = &c->peer;
-    while (p->sent < p->out.len) {
-        ssize_t n = send(c->fd, p->out.bytes + p->sent, p->out.len - p->sent, MSG_NOSIGNAL);
+    size_t len;
+    for (const unsigned char *bytes = zks__outbox_next(&p->out, &len); bytes != NULL;
+         bytes = zks__outbox_next(&p->out, &len)) {
+        ssize_t n = send(c->fd, bytes, len, MSG_NOSIGNAL);
         if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK)) {
             return true;
         }
         if (n < 0 && errno != EINTR) {
             return false;
         }
-        zks__peer_sent(p, n > 0 ? (size_t)n : 0);
+        zks__outbox_sent(&p->out, n > 0 ? (size_t)n : 0);
     }
     return true;
 }
@@ -240,7 +239,7 @@ static void attend(struct zks__loop *loop, struct connection *c)
         close_connection(loop, c);
         return;
     }
-    bool all_sent = p->sent == p->out.len;
+    bool all_sent = zks__outbox_unsent(&p->out) == 0;
     if (p->ending && all_sent && !c->shut) {
         /* To close it with something unread would take the answer away from the client. */
         c->shut = true;

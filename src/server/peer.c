@@ -25,6 +25,7 @@ enum {
 bool zks__peers_init(struct zks__peers *peers, struct zks__service *service)
 {
     peers->service = service;
+    peers->scratch.mem = &service->mem;
     return zks__map_init(&peers->by_session, &service->mem);
 }
 
@@ -90,6 +91,8 @@ bool zks__peer_open(struct zks__peer *p, struct zks__peers *peers, const char *i
                     const char *address)
 {
     *p = (struct zks__peer){.peers = peers,
+                            .in = {.mem = &peers->service->mem},
+                            .out = {.open = {.mem = &peers->service->mem}},
                             .next = peers->first,
                             .since_ms = peers->service->now_ms,
                             .authorised = peers->secret == NULL};
@@ -173,7 +176,7 @@ void zks__peer_close(struct zks__peer *p)
     peers->n--;
     zks__identity_close(&p->identity);
     zks__writer_close(&p->in);
-    zks__writer_close(&p->out);
+    zks__outbox_close(&p->out);
 }
 
 void zks__peers_end_session(struct zks__peers *peers, int64_t session)
@@ -187,11 +190,6 @@ void zks__peers_end_session(struct zks__peers *peers, int64_t session)
 
 /* ---- What is sent ---- */
 
-static size_t unsent(const struct zks__peer *p)
-{
-    return p->out.len - p->sent;
-}
-
 bool zks__peer_hears(const struct zks__peer *p)
 {
     return p->ending || (zks__peer_wants(p) && !p->more);
@@ -199,24 +197,15 @@ bool zks__peer_hears(const struct zks__peer *p)
 
 bool zks__peer_wants(const struct zks__peer *p)
 {
-    return !p->ending && !p->ended && unsent(p) < PAUSE_BYTES &&
-           p->outstanding < p->peers->max_outstanding;
-}
-
-void zks__peer_sent(struct zks__peer *p, size_t len)
-{
-    p->sent += len;
-    if (p->sent == p->out.len) {
-        p->sent = p->out.len = 0;
-        p->outstanding = 0;
-        zks__writer_close(&p->out); /* A thousand idle clients need none. */
-    }
+    return !p->ending && !p->ended && zks__outbox_unsent(&p->out) < PAUSE_BYTES &&
+           p->out.replies < p->peers->max_outstanding;
 }
 
 bool zks__peer_overfull(struct zks__peer *p)
 {
-    if (unsent(p) > p->peers->max_unread && !p->ended) {
-        zks__peer_say(p, ZKS_LOG_WARN, "it has left %zu bytes unread: cut off", unsent(p));
+    size_t unsent = zks__outbox_unsent(&p->out);
+    if (unsent > p->peers->max_unread && !p->ended) {
+        zks__peer_say(p, ZKS_LOG_WARN, "it has left %zu bytes unread: cut off", unsent);
         zks__peer_cut(p);
     }
     return p->ended;
@@ -225,7 +214,7 @@ bool zks__peer_overfull(struct zks__peer *p)
 static void check_out(struct zks__peer *p)
 {
     zks__peer_mark(p);
-    if (p->out.failed) {
+    if (p->out.open.failed) {
         zks__peer_say(p, ZKS_LOG_ERROR, "no memory for what it is to be sent: cut off");
         zks__peer_cut(p);
     } else {
@@ -235,33 +224,34 @@ static void check_out(struct zks__peer *p)
 
 static void finish_frame(struct zks__peer *p, size_t at)
 {
-    size_t len = p->out.len - at - LENGTH;
-    if (!p->out.failed && len > INT32_MAX) {
+    size_t len = p->out.open.len - at - LENGTH;
+    if (!p->out.open.failed && len > INT32_MAX) {
         zks__peer_say(p, ZKS_LOG_ERROR, "an answer of %zu bytes cannot be sent: cut off", len);
         zks__peer_cut(p);
         return;
     }
-    zks__set_int(&p->out, at, (int32_t)len);
+    zks__set_int(&p->out.open, at, (int32_t)len);
     check_out(p);
 }
 
 size_t zks__begin_reply(struct zks__peer *p, int32_t xid, int64_t zxid, int32_t code)
 {
-    size_t at = p->out.len;
-    zks__put_int(&p->out, 0);
-    zks__put_int(&p->out, xid);
-    zks__put_long(&p->out, zxid);
-    zks__put_int(&p->out, code);
+    zks__outbox_begin(&p->out);
+    size_t at = p->out.open.len;
+    zks__put_int(&p->out.open, 0);
+    zks__put_int(&p->out.open, xid);
+    zks__put_long(&p->out.open, zxid);
+    zks__put_int(&p->out.open, code);
     return at;
 }
 
 void zks__end_reply(struct zks__peer *p, size_t at)
 {
-    p->outstanding++;
+    zks__outbox_reply(&p->out);
     finish_frame(p, at);
-    if (p->drop_reply && !p->out.failed) {
+    if (p->drop_reply && !p->out.open.failed) {
         p->drop_reply = false;
-        p->out.len = at;
+        p->out.open.len = at;
         zks__peer_end(p);
     }
 }
@@ -269,7 +259,7 @@ void zks__end_reply(struct zks__peer *p, size_t at)
 /* To a ping, or to credentials, which clients send by themselves: no reply to be dropped. */
 static void acknowledge(struct zks__peer *p, int32_t xid, int64_t zxid, int32_t code)
 {
-    p->outstanding++;
+    zks__outbox_reply(&p->out);
     finish_frame(p, zks__begin_reply(p, xid, zxid, code));
 }
 
@@ -284,9 +274,9 @@ void zks__peers_tell(struct zks__peers *peers, struct zks__watcher *watcher, enu
         return;
     }
     size_t at = zks__begin_reply(p, ZKS__XID_EVENT, -1, 0);
-    zks__put_int(&p->out, (int32_t)event);
-    zks__put_int(&p->out, STATE_CONNECTED);
-    zks__put_text(&p->out, path);
+    zks__put_int(&p->out.open, (int32_t)event);
+    zks__put_int(&p->out.open, STATE_CONNECTED);
+    zks__put_text(&p->out.open, path);
     finish_frame(p, at);
 }
 
@@ -294,14 +284,14 @@ void zks__peers_tell(struct zks__peers *peers, struct zks__watcher *watcher, enu
 
 static void answer_connect(struct zks__peer *p)
 {
-    size_t at = p->out.len;
-    zks__put_int(&p->out, 0);
-    zks__put_int(&p->out, 0);
-    zks__put_int(&p->out, (int32_t)p->session.timeout_ms);
-    zks__put_long(&p->out, p->session.id);
-    zks__put_data(&p->out, p->session.password, sizeof p->session.password);
+    size_t at = p->out.open.len;
+    zks__put_int(&p->out.open, 0);
+    zks__put_int(&p->out.open, 0);
+    zks__put_int(&p->out.open, (int32_t)p->session.timeout_ms);
+    zks__put_long(&p->out.open, p->session.id);
+    zks__put_data(&p->out.open, p->session.password, sizeof p->session.password);
     if (!p->old) {
-        zks__put_bool(&p->out, false);
+        zks__put_bool(&p->out.open, false);
     }
     finish_frame(p, at);
 }
@@ -528,6 +518,9 @@ void zks__peer_take(struct zks__peer *p)
     if (taken > 0 && !p->ended) {
         memmove(p->in.bytes, p->in.bytes + taken, p->in.len - taken);
         p->in.len -= taken;
+    }
+    if (p->in.len == 0) {
+        zks__writer_close(&p->in); /* A thousand idle clients need none. */
     }
     if (last > 0 && p->in.len >= LENGTH) {
         p->more = true;

@@ -6,6 +6,7 @@
 
 #include "server/auth.h"
 #include "server/codec.h"
+#include "server/outbox.h"
 #include "server/service.h"
 
 struct zks__peer;
@@ -40,9 +41,7 @@ struct zks__peer {
     struct zks__identity identity;
     char address[64]; /* "127.0.0.1:4711", for people. */
     struct zks__writer in;
-    struct zks__writer out;
-    size_t sent;        /* How much of `out` has gone. */
-    size_t outstanding; /* Replies in `out`, of which none has gone or some. */
+    struct zks__outbox out;
     uint64_t requests;
     uint64_t since_ms; /* When the connection began, or its ending. */
     bool pending;      /* Its session begins once it has shown the secret. */
@@ -83,9 +82,6 @@ bool zks__peer_hears(const struct zks__peer *p);
 
 /* zks__peer_overfull: whether it has left more unread than it may; it is cut off then. */
 bool zks__peer_overfull(struct zks__peer *p);
-
-/* zks__peer_sent: so much of `out` has gone. */
-void zks__peer_sent(struct zks__peer *p, size_t len);
 
 /* zks__peers_tell: for zks__service_options.tell; its argument is the peers. */
 void zks__peers_tell(struct zks__peers *peers, struct zks__watcher *watcher, enum zks__event event,

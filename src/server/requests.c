@@ -451,7 +451,7 @@ void zks__request(struct zks__peer *p, int32_t xid, int32_t opcode, struct zks__
                            .tree = p->peers->service->tree,
                            .who = {p->session.id, {p->identity.ids, p->identity.n}},
                            .r = r,
-                           .out = &p->out,
+                           .out = &p->out.open,
                            .xid = xid};
     if (zks__is_write(opcode)) {
         zks__write_request(p, &h.who, xid, opcode, r);

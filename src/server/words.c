@@ -23,7 +23,7 @@ static void say(struct zks__peer *p, const char *format, ...)
     va_start(arguments, format);
     (void)vsnprintf(line, sizeof line, format, arguments);
     va_end(arguments);
-    zks__put_bytes(&p->out, line, strlen(line));
+    zks__put_bytes(&p->out.open, line, strlen(line));
 }
 
 static void ruok(struct zks__peer *p)

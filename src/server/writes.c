@@ -146,11 +146,11 @@ static void write_one(struct zks__peer *p, const struct zks__who *who, int32_t x
     say_limit(p, result.code);
     size_t at = begin(p, xid, result.code);
     if (result.code == 0 && op->kind == ZKS__OP_CREATE) {
-        zks__put_text(&p->out, result.path);
+        zks__put_text(&p->out.open, result.path);
     }
     if (result.code == 0 && opcode != ZKS__CREATE && opcode != ZKS__DELETE &&
         opcode != ZKS__CHECK) {
-        zks__put_stat(&p->out, &result.stat);
+        zks__put_stat(&p->out.open, &result.stat);
     }
     zks__end_reply(p, at);
 }
@@ -234,9 +234,9 @@ static void write_several(struct zks__peer *p, const struct zks__who *who, int32
     size_t at = begin(p, xid, 0);
     for (size_t i = 0; i < n; i++) {
         say_limit(p, results[i].code);
-        put_result(&p->out, &ops[i], &results[i], done);
+        put_result(&p->out.open, &ops[i], &results[i], done);
     }
-    put_head(&p->out, ZKS__ERROR, true, ZKS__ERROR);
+    put_head(&p->out.open, ZKS__ERROR, true, ZKS__ERROR);
     zks__end_reply(p, at);
 }
 

@@ -130,8 +130,14 @@ static void hear(struct client *c, size_t len)
     if (len == 0) {
         return;
     }
-    zks__put_bytes(h, c->peer.out.bytes + c->peer.sent, len);
-    zks__peer_sent(&c->peer, len);
+    while (len > 0) {
+        size_t piece;
+        const unsigned char *bytes = zks__outbox_next(&c->peer.out, &piece);
+        piece = piece < len ? piece : len;
+        zks__put_bytes(h, bytes, piece);
+        zks__outbox_sent(&c->peer.out, piece);
+        len -= piece;
+    }
     if (c->raw && !c->connected) {
         h->len = 0; /* It may have been one of the four-letter words. */
     }
@@ -434,9 +440,9 @@ static void step(struct world *w, struct script *s)
         } else if (what / CLIENTS % 16 == 3) {
             send_raw(c, s);
         } else if (what / CLIENTS % 16 == 4) {
-            hear(c, c->peer.out.len - c->peer.sent);
+            hear(c, zks__outbox_unsent(&c->peer.out));
         } else if (what / CLIENTS % 16 == 5) {
-            hear(c, (c->peer.out.len - c->peer.sent) * byte(s) / 255);
+            hear(c, zks__outbox_unsent(&c->peer.out) * byte(s) / 255);
         } else if (what / CLIENTS % 16 < 9) {
             deliver(c, what >= 128 ? 0xff : byte(s));
         } else {
