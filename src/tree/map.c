@@ -3,7 +3,10 @@
 
 #include <string.h>
 
-enum { FEW = 16 };
+enum {
+    FEW = 16,
+    SPARSE = 8 /* With so many buckets for each entry half of them go. */
+};
 
 bool zks__map_init(struct zks__map *map, const struct zks__mem *mem)
 {
@@ -31,20 +34,20 @@ static struct zks__link **bucket_of(const struct zks__map *map, uint64_t hash)
     return &map->buckets[hash & (map->n_buckets - 1)];
 }
 
-static void grow(struct zks__map *map)
+static void resize(struct zks__map *map, size_t n)
 {
     size_t old_n = map->n_buckets;
     struct zks__link **old = map->buckets;
-    if (old_n > SIZE_MAX / (2 * sizeof *old)) {
+    if (n > SIZE_MAX / sizeof *old) {
         return;
     }
-    struct zks__link **buckets = zks__mem_alloc(map->mem, 2 * old_n * sizeof *buckets);
+    struct zks__link **buckets = zks__mem_alloc(map->mem, n * sizeof *buckets);
     if (buckets == NULL) {
         return;
     }
-    memset(buckets, 0, 2 * old_n * sizeof *buckets);
+    memset(buckets, 0, n * sizeof *buckets);
     map->buckets = buckets;
-    map->n_buckets = 2 * old_n;
+    map->n_buckets = n;
     for (size_t i = 0; i < old_n; i++) {
         while (old[i] != NULL) {
             struct zks__link *link = old[i];
@@ -78,7 +81,7 @@ struct zks__link *zks__map_next(const struct zks__link *link)
 void zks__map_add(struct zks__map *map, struct zks__link *link, uint64_t hash)
 {
     if (map->n >= map->n_buckets) {
-        grow(map);
+        resize(map, 2 * map->n_buckets);
     }
     struct zks__link **bucket = bucket_of(map, hash);
     link->hash = hash;
@@ -95,6 +98,9 @@ void zks__map_remove(struct zks__map *map, struct zks__link *link)
     }
     *at = link->next;
     map->n--;
+    if (map->n_buckets > FEW && map->n < map->n_buckets / SPARSE) {
+        resize(map, map->n_buckets / 2);
+    }
 }
 
 struct zks__link *zks__map_each(const struct zks__map *map, size_t *bucket, struct zks__link *link)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A hash table whose links are part of what is in it.  Growing is all that allocates, and where that
+/* A hash table whose links are part of what is in it.  Only growing and shrinking allocate, and where that
  * fails the table stays as it is. */
 #ifndef ZKS_TREE_MAP_H
 #define ZKS_TREE_MAP_H
@@ -39,7 +39,7 @@ void zks__map_remove(struct zks__map *map, struct zks__link *link);
 /* zks__map_take: removes any link and returns it, to empty the map; `bucket` starts as 0. */
 struct zks__link *zks__map_take(struct zks__map *map, size_t *bucket);
 
-/* zks__map_each: goes through the map while nothing is added; `bucket` starts as 0 and `link` as NULL.
+/* zks__map_each: goes through the map while nothing is added or removed; `bucket` starts as 0 and `link` as NULL.
  * NULL at the end. */
 struct zks__link *zks__map_each(const struct zks__map *map, size_t *bucket, struct zks__link *link);
 

@@ -123,6 +123,40 @@ static void test_growth(void **state)
     end(&f);
 }
 
+/* What is gone needs no buckets.  Where there is no memory for fewer there are as many as before. */
+static void test_shrinking(void **state)
+{
+    (void)state;
+    struct fixture f;
+    begin(&f);
+    size_t at_first = f.map.n_buckets;
+    size_t bytes = f.heap.bytes;
+    for (int round = 0; round < 2; round++) {
+        for (unsigned i = 0; i < MANY; i++) {
+            zks__map_add(&f.map, &items[i].link, zks__hash_number(i));
+        }
+        size_t most = f.map.n_buckets;
+        f.heap.dry = round == 0;
+        for (unsigned i = 0; i < MANY - 3; i++) {
+            zks__map_remove(&f.map, &items[i].link);
+            assert_true(power_of_two(f.map.n_buckets));
+            assert_true(round == 0 || f.map.n_buckets <= at_first ||
+                        f.map.n_buckets <= 8 * f.map.n);
+        }
+        assert_int_equal(f.map.n_buckets, round == 0 ? most : at_first);
+        f.heap.dry = false;
+        for (unsigned i = 0; i < MANY; i++) {
+            assert_int_equal(is_in(&f.map, &items[i], zks__hash_number(i)), i >= MANY - 3);
+        }
+        for (unsigned i = MANY - 3; i < MANY; i++) {
+            zks__map_remove(&f.map, &items[i].link);
+        }
+    }
+    assert_int_equal(f.map.n_buckets, at_first);
+    assert_int_equal(f.heap.bytes, bytes);
+    end(&f);
+}
+
 /* Several of one hash are told apart by whoever asks, wherever in the chain one goes. */
 static void test_same_hash(void **state)
 {
@@ -319,11 +353,17 @@ static void test_hash_text(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_empty),       cmocka_unit_test(test_no_memory_to_begin_with),
-        cmocka_unit_test(test_growth),      cmocka_unit_test(test_same_hash),
-        cmocka_unit_test(test_same_bucket), cmocka_unit_test(test_iteration),
-        cmocka_unit_test(test_emptying),    cmocka_unit_test(test_growth_without_memory),
-        cmocka_unit_test(test_random),      cmocka_unit_test(test_hashes_spread),
+        cmocka_unit_test(test_empty),
+        cmocka_unit_test(test_no_memory_to_begin_with),
+        cmocka_unit_test(test_growth),
+        cmocka_unit_test(test_shrinking),
+        cmocka_unit_test(test_same_hash),
+        cmocka_unit_test(test_same_bucket),
+        cmocka_unit_test(test_iteration),
+        cmocka_unit_test(test_emptying),
+        cmocka_unit_test(test_growth_without_memory),
+        cmocka_unit_test(test_random),
+        cmocka_unit_test(test_hashes_spread),
         cmocka_unit_test(test_hash_text),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
