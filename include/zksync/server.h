@@ -56,7 +56,8 @@ typedef struct zks_server_options {
     int64_t idle_ms;
 
     /* Limits; what is over one is refused and the log says so.  0 for the default.  One answer may not be
-     * longer than max_unread; before the secret was presented a request may have 4,096 bytes. */
+     * longer than max_unread; before the secret was presented a request may have 4,096 bytes.  An access
+     * control list may have 1,000 entries and 64 KiB, a connection 32 identities with 4,096 bytes. */
     size_t max_connections; /* 10,000. */
     size_t max_frame;       /* Bytes of a request: 1,048,575, as ZooKeeper's jute.maxbuffer. */
     size_t max_outstanding; /* Requests of a connection under way; more are read later: 10,000. */
@@ -65,7 +66,8 @@ typedef struct zks_server_options {
     size_t max_watches;     /* 10 million. */
     size_t max_sessions;    /* 100,000. */
     size_t max_znodes;      /* 10 million. */
-    size_t max_bytes;       /* Of paths and data: 2 GiB. */
+    size_t max_bytes;       /* Of paths and data: 2 GiB; as much again of access control lists, each
+                               counted for each znode that has it, and of the paths of watches. */
 
     /* NULL: no log, unless ZKSYNC_LOG is set, as for a client.  It may be called by several threads at
      * once. */

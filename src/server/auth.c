@@ -7,12 +7,26 @@
 
 enum { HASH_TEXT = 28 }; /* 20 bytes in base 64. */
 
-bool zks__identity_add(struct zks__identity *who, const char *scheme, const char *id)
+_Static_assert(ZKS__IDENTITIES_MAX == 32 && ZKS__IDENTITY_BYTES_MAX == 4096,
+               "as the sentences say");
+
+static const char no_memory[] = "there is not enough memory";
+
+static const char too_long[] = "a connection's identities may have 4096 bytes together";
+
+const char *zks__identity_add(struct zks__identity *who, const char *scheme, const char *id)
 {
+    size_t bytes = strlen(scheme) + strlen(id);
     for (size_t i = 0; i < who->n; i++) {
         if (strcmp(who->ids[i].scheme, scheme) == 0 && strcmp(who->ids[i].id, id) == 0) {
-            return true;
+            return NULL;
         }
+    }
+    if (who->n >= ZKS__IDENTITIES_MAX) {
+        return "a connection may have 32 identities";
+    }
+    if (bytes > ZKS__IDENTITY_BYTES_MAX - who->bytes) {
+        return too_long;
     }
     struct zks__id *ids = realloc(who->ids, (who->n + 1) * sizeof *ids);
     char *scheme_copy = strdup(scheme);
@@ -21,10 +35,11 @@ bool zks__identity_add(struct zks__identity *who, const char *scheme, const char
     if (ids == NULL || scheme_copy == NULL || id_copy == NULL) {
         free(scheme_copy);
         free(id_copy);
-        return false;
+        return no_memory;
     }
     who->ids[who->n++] = (struct zks__id){scheme_copy, id_copy};
-    return true;
+    who->bytes += bytes;
+    return NULL;
 }
 
 void zks__identity_close(struct zks__identity *who)
@@ -50,14 +65,14 @@ static void write_base64(char *to, const unsigned char *from, size_t len)
     *to = '\0';
 }
 
-char *zks__digest_id(const void *credentials, size_t len)
+const char *zks__identity_add_digest(struct zks__identity *who, const void *credentials, size_t len)
 {
     const unsigned char *colon = len > 0 ? memchr(credentials, ':', len) : NULL;
     size_t user = colon != NULL ? (size_t)(colon - (const unsigned char *)credentials) : len;
     unsigned char hash[SHA1_DIGEST_LENGTH];
-    char *id = malloc(user + 1 + HASH_TEXT + 1);
-    if (id == NULL) {
-        return NULL;
+    char id[ZKS__IDENTITY_BYTES_MAX + 1];
+    if (user + 1 + HASH_TEXT >= sizeof id) {
+        return too_long;
     }
     SHA1_CTX context;
     SHA1Init(&context);
@@ -68,7 +83,7 @@ char *zks__digest_id(const void *credentials, size_t len)
     }
     id[user] = ':';
     write_base64(id + user + 1, hash, sizeof hash);
-    return id;
+    return zks__identity_add(who, "digest", id);
 }
 
 bool zks__same_secret(const void *given, size_t len, const char *secret)

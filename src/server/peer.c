@@ -13,11 +13,12 @@
 enum {
     LENGTH = 4,
     LINE_SIZE = 512,
+    LINES = 20,            /* Of the log, for all peers in a tick. */
     PAUSE_BYTES = 1 << 20, /* So much unsent, and no more is carried out for now. */
     FRAME_FIRST = 4096,    /* The longest request before the secret was shown. */
-    IDENTITIES_MAX = 32,   /* Each write is kept with all of them. */
-    TURN_MS = 20,          /* So long for one client, and the others have their turns. */
-    STATE_CONNECTED = 3    /* What an event says of the session. */
+    KEEP_SCRATCH = 1 << 20,
+    TURN_MS = 20,       /* So long for one client, and the others have their turns. */
+    STATE_CONNECTED = 3 /* What an event says of the session. */
 };
 
 /* ---- Peers ---- */
@@ -59,6 +60,21 @@ void *zks__scratch(struct zks__peers *peers, size_t size)
     return zks__writer_room(&peers->scratch, size > 0 ? size : 1);
 }
 
+static bool may_say(struct zks__peers *peers)
+{
+    uint64_t now = peers->service->now_ms;
+    if (now >= peers->lines_ms) {
+        peers->lines_ms = now + peers->service->options.tick_ms;
+        peers->lines = 0;
+    }
+    peers->lines += peers->lines <= LINES;
+    if (peers->lines == LINES) {
+        peers->log(peers->arg, ZKS_LOG_WARN,
+                   "more about clients is left out of the log for a while");
+    }
+    return peers->lines < LINES;
+}
+
 void zks__peer_say(const struct zks__peer *p, int level, const char *format, ...)
 {
     char line[LINE_SIZE];
@@ -71,10 +87,10 @@ void zks__peer_say(const struct zks__peer *p, int level, const char *format, ...
     for (char *c = line; *c != '\0'; c++) {
         *c = *c >= ' ' && *c <= '~' ? *c : '?';
     }
-    if (p->authorised) {
-        p->peers->log(p->peers->arg, level, line);
-    } else {
+    if (!p->authorised) {
         zks__peers_say_seldom(p->peers, line);
+    } else if (may_say(p->peers)) {
+        p->peers->log(p->peers->arg, level, line);
     }
 }
 
@@ -97,7 +113,7 @@ bool zks__peer_open(struct zks__peer *p, struct zks__peers *peers, const char *i
                             .since_ms = peers->service->now_ms,
                             .authorised = peers->secret == NULL};
     (void)snprintf(p->address, sizeof p->address, "%s", address);
-    if (!zks__identity_add(&p->identity, "ip", ip)) {
+    if (zks__identity_add(&p->identity, "ip", ip) != NULL) {
         zks__identity_close(&p->identity);
         return false;
     }
@@ -393,28 +409,26 @@ static void take_auth(struct zks__peer *p, int32_t xid, struct zks__reader *r)
     (void)zks__read_int(r);
     const char *scheme = zks__read_text(r);
     const void *credentials = zks__read_data(r, &len);
-    bool fits = false;
+    const char *fault = NULL;
     if (r->bad) {
-        fits = false;
+        fault = "they are no credentials";
     } else if (strcmp(scheme, "zksync") == 0) {
-        fits = secret == NULL || zks__same_secret(credentials, len, secret);
-        p->authorised = p->authorised || fits;
-        if (fits && p->pending) {
+        fault =
+            secret == NULL || zks__same_secret(credentials, len, secret) ? NULL : "wrong secret";
+        p->authorised = p->authorised || fault == NULL;
+        if (fault == NULL && p->pending) {
             p->pending = false;
             begin_session(p, &p->session);
         }
     } else if (strcmp(scheme, "digest") == 0) {
-        char *id = zks__digest_id(credentials, len);
-        fits = id != NULL && p->identity.n < IDENTITIES_MAX &&
-               zks__identity_add(&p->identity, scheme, id);
-        free(id);
-    } else {
-        fits = strcmp(scheme, "ip") == 0;
+        fault = zks__identity_add_digest(&p->identity, credentials, len);
+    } else if (strcmp(scheme, "ip") != 0) {
+        fault = "the scheme is unknown";
     }
-    acknowledge(p, xid, 0, fits ? 0 : ZKS__Z_AUTHFAILED);
-    if (!fits) {
-        zks__peer_say(p, ZKS_LOG_WARN, "its credentials of the scheme \"%.32s\" were refused",
-                      scheme);
+    acknowledge(p, xid, 0, fault == NULL ? 0 : ZKS__Z_AUTHFAILED);
+    if (fault != NULL) {
+        zks__peer_say(p, ZKS_LOG_WARN, "its credentials of the scheme \"%.32s\" were refused: %s",
+                      scheme, fault);
         zks__peer_end(p);
     }
 }
@@ -461,6 +475,9 @@ static void take_request(struct zks__peer *p, struct zks__reader *r)
             acknowledge(p, xid, zks__tree_zxid(s->tree), ZKS__Z_AUTHFAILED);
         }
         break;
+    }
+    if (p->peers->scratch.size > KEEP_SCRATCH) {
+        zks__writer_close(&p->peers->scratch);
     }
 }
 

@@ -19,8 +19,10 @@ struct zks__peers {
     size_t max_frame;
     size_t max_outstanding;
     size_t max_unread;
-    bool all_words;   /* Whoever asks is told all of the four-letter words. */
-    uint64_t told_ms; /* When the next line of zks__peers_say_seldom() may be written. */
+    bool all_words;    /* Whoever asks is told all of the four-letter words. */
+    uint64_t told_ms;  /* When the next line of zks__peers_say_seldom() may be written. */
+    uint64_t lines_ms; /* When zks__peer_say() begins to count anew. */
+    unsigned lines;
     uint64_t requests;
     size_t n;
     struct zks__peer *first;
@@ -93,7 +95,9 @@ struct zks__peer *zks__peers_find(const struct zks__peers *peers, int64_t sessio
 /* zks__peers_end_session: closes the session, and the connection that it has. */
 void zks__peers_end_session(struct zks__peers *peers, int64_t session);
 
-/* zks__peer_say: a line of the log that begins with the peer's address. */
+/* zks__peer_say: a line of the log that begins with the peer's address.  There are a few for all peers in a
+ * tick, and the last one says that others are left out: a client that is refused a thousand times is not to
+ * fill the disk. */
 void zks__peer_say(const struct zks__peer *p, int level, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 

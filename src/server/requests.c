@@ -32,7 +32,8 @@ static void refuse(const struct hand *h, int32_t code)
     if (code == ZKS__Z_QUOTAEXCEEDED || code == ZKS__Z_SYSTEMERROR) {
         zks__peer_say(h->peer, ZKS_LOG_WARN, "a watch was refused: %s",
                       code == ZKS__Z_SYSTEMERROR ? "no memory"
-                                                 : "there are as many as there may be");
+                                                 : "there are as many, or their paths are as long "
+                                                   "together, as there may be");
     }
     end(h, begin(h, code));
 }
@@ -82,7 +83,7 @@ static void get(const struct hand *h)
 static void put_names(const struct hand *h, const struct zks__znode *child, int32_t n)
 {
     zks__put_int(h->out, n);
-    for (; child != NULL; child = zks__tree_next_child(child)) {
+    for (; child != NULL && !zks__peer_overfull(h->peer); child = zks__tree_next_child(child)) {
         zks__put_text(h->out, zks__tree_child_name(child));
     }
 }
@@ -275,7 +276,8 @@ static void ephemerals(const struct hand *h)
     size_t at = begin(h, 0);
     size_t count_at = h->out->len;
     zks__put_int(h->out, 0);
-    while ((path = zks__tree_ephemerals(h->tree, h->who.session, prefix, path)) != NULL) {
+    while (!zks__peer_overfull(h->peer) &&
+           (path = zks__tree_ephemerals(h->tree, h->who.session, prefix, path)) != NULL) {
         zks__put_text(h->out, path);
         n++;
     }

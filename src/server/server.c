@@ -19,7 +19,11 @@
 #include "options.h"
 #include "owner.h"
 
-enum { COMPACT_BYTES = 64 << 20 };
+enum {
+    COMPACT_BYTES = 64 << 20,
+    ACL_ENTRIES = 1000, /* Each is compared with each. */
+    ACL_SIZE = 64 << 10
+};
 
 enum order_kind { ORDER_STOP, ORDER_EXPIRE, ORDER_CUT, ORDER_DROP_REPLY, ORDER_STATS };
 
@@ -346,7 +350,14 @@ static int open_service(struct zks_server *s, bool first)
         .min_session_timeout_ms = o->min_session_timeout_ms,
         .max_session_timeout_ms = o->max_session_timeout_ms,
         .reap_ms = o->reap_ms,
-        .limits = {o->max_znodes, o->max_bytes, o->max_watches, o->max_sessions},
+        .limits = {.nodes = o->max_znodes,
+                   .bytes = o->max_bytes,
+                   .watches = o->max_watches,
+                   .sessions = o->max_sessions,
+                   .acl_entries = ACL_ENTRIES,
+                   .acl_size = ACL_SIZE,
+                   .acl_bytes = o->max_bytes,
+                   .watch_bytes = o->max_bytes},
         .tell = tell,
         .log = log_of_service,
         .arg = s};

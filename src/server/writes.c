@@ -10,7 +10,6 @@
 
 enum {
     ACE_MIN = 12,     /* Permissions and two texts. */
-    ACES_MAX = 1000,  /* In a list, each of whose entries is compared with each. */
     PART_MIN = 9 + 8, /* The head of a part of a multi, a path and a version. */
 };
 
@@ -62,9 +61,6 @@ static void read_acl(struct zks__reader *r, struct zks__op *op, struct zks__ace 
 {
     op->n_aces = zks__read_count(r, ACE_MIN);
     op->aces = *aces;
-    if (op->n_aces > ACES_MAX) {
-        r->bad = true;
-    }
     for (size_t i = 0; i < op->n_aces; i++) {
         int32_t perms = zks__read_int(r);
         const char *scheme = zks__read_text(r);
@@ -117,12 +113,12 @@ static bool read_op(struct zks__reader *r, int32_t opcode, bool in_multi, struct
 
 /* ---- Replies ---- */
 
-static void say_limit(const struct zks__peer *p, int code)
+static void say_limit(const struct zks__peer *p, int code, const char *limit)
 {
-    if (code == ZKS__Z_QUOTAEXCEEDED || code == ZKS__Z_SYSTEMERROR) {
-        zks__peer_say(p, ZKS_LOG_WARN, "a write was refused: %s",
-                      code == ZKS__Z_SYSTEMERROR ? "no memory"
-                                                 : "there is as much as there may be");
+    if (code == ZKS__Z_SYSTEMERROR) {
+        zks__peer_say(p, ZKS_LOG_WARN, "a write was refused: no memory");
+    } else if (limit != NULL) {
+        zks__peer_say(p, ZKS_LOG_WARN, "a write was refused: too many %s", limit);
     }
 }
 
@@ -134,7 +130,7 @@ static size_t begin(struct zks__peer *p, int32_t xid, int32_t code)
 static void refuse(struct zks__peer *p, int32_t xid, int32_t code)
 {
     zks__service_refuse(p->peers->service);
-    say_limit(p, code);
+    say_limit(p, code, NULL);
     zks__end_reply(p, begin(p, xid, code));
 }
 
@@ -143,7 +139,7 @@ static void write_one(struct zks__peer *p, const struct zks__who *who, int32_t x
 {
     struct zks__op_result result;
     zks__service_write(p->peers->service, who, op, &result);
-    say_limit(p, result.code);
+    say_limit(p, result.code, result.limit);
     size_t at = begin(p, xid, result.code);
     if (result.code == 0 && op->kind == ZKS__OP_CREATE) {
         zks__put_text(&p->out.open, result.path);
@@ -233,7 +229,7 @@ static void write_several(struct zks__peer *p, const struct zks__who *who, int32
     bool done = zks__service_multi(p->peers->service, who, ops, n, results);
     size_t at = begin(p, xid, 0);
     for (size_t i = 0; i < n; i++) {
-        say_limit(p, results[i].code);
+        say_limit(p, results[i].code, results[i].limit);
         put_result(&p->out.open, &ops[i], &results[i], done);
     }
     put_head(&p->out.open, ZKS__ERROR, true, ZKS__ERROR);

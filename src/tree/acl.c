@@ -7,6 +7,7 @@
 
 bool zks__acls_init(struct zks__acls *acls, const struct zks__mem *mem)
 {
+    acls->max_entries = acls->max_size = 0;
     return zks__map_init(&acls->lists, mem);
 }
 
@@ -118,9 +119,25 @@ struct writer {
     struct zks__acl *acl; /* NULL to measure. */
     char *text;           /* Where the next text goes. */
     size_t n;
-    size_t text_len;
+    size_t text_len; /* With the zero bytes at their ends. */
     uint64_t hash;
 };
+
+enum {
+    NUMBERS = 12,            /* Of an entry: its permissions, and how long its two texts are. */
+    ENTRY_SIZE = NUMBERS - 2 /* Without the zero bytes of the two. */
+};
+
+static size_t size_of(const struct writer *w)
+{
+    return w->text_len + w->n * ENTRY_SIZE;
+}
+
+static bool is_too_long(const struct zks__acls *acls, size_t n, size_t size)
+{
+    return (acls->max_entries != 0 && n > acls->max_entries) ||
+           (acls->max_size != 0 && size > acls->max_size);
+}
 
 static const char *write_text(struct writer *w, const char *text)
 {
@@ -156,10 +173,17 @@ static bool is_repeated(const struct zks__ace *asked, size_t at)
     return false;
 }
 
-static int write_list(struct writer *w, const struct zks__ace *asked, size_t n,
-                      const struct zks__ids *ids)
+/* Each entry is compared with all before it, so it matters that the list is not long to begin with. */
+static int write_list(const struct zks__acls *acls, struct writer *w, const struct zks__ace *asked,
+                      size_t n, const struct zks__ids *ids)
 {
+    if (is_too_long(acls, n, 0)) {
+        return ZKS__Z_QUOTAEXCEEDED;
+    }
     for (size_t i = 0; i < n; i++) {
+        if (is_too_long(acls, w->n, size_of(w))) {
+            return ZKS__Z_QUOTAEXCEEDED;
+        }
         if (is_repeated(asked, i)) {
             continue;
         }
@@ -179,6 +203,9 @@ static int write_list(struct writer *w, const struct zks__ace *asked, size_t n,
         if (w->n == before) {
             return ZKS__Z_INVALIDACL;
         }
+    }
+    if (is_too_long(acls, w->n, size_of(w))) {
+        return ZKS__Z_QUOTAEXCEEDED;
     }
     return n > 0 ? 0 : ZKS__Z_INVALIDACL;
 }
@@ -213,6 +240,7 @@ static struct zks__acl *end_list(struct zks__acls *acls, const struct writer *w)
 {
     struct zks__acl *made = w->acl;
     made->n = w->n;
+    made->size = size_of(w);
     made->uses = 1;
     for (struct zks__link *l = zks__map_first(&acls->lists, w->hash); l != NULL;
          l = zks__map_next(l)) {
@@ -231,14 +259,14 @@ int zks__acl_make(struct zks__acls *acls, const struct zks__ace *asked, size_t n
                   const struct zks__ids *ids, struct zks__acl **acl)
 {
     struct writer w = {.hash = 0};
-    int rc = write_list(&w, asked, n, ids);
+    int rc = write_list(acls, &w, asked, n, ids);
     if (rc != 0) {
         return rc;
     }
     if (!begin_list(acls, &w)) {
         return ZKS__Z_SYSTEMERROR;
     }
-    (void)write_list(&w, asked, n, ids);
+    (void)write_list(acls, &w, asked, n, ids);
     *acl = end_list(acls, &w);
     return 0;
 }
@@ -264,6 +292,11 @@ void zks__acl_drop(struct zks__acls *acls, struct zks__acl *acl)
         zks__map_remove(&acls->lists, &acl->link);
         zks__mem_free(acls->lists.mem, acl);
     }
+}
+
+size_t zks__acl_size(const struct zks__acl *acl)
+{
+    return acl != NULL ? acl->size : 0;
 }
 
 bool zks__acl_allows(const struct zks__acl *acl, int32_t perms, const struct zks__ids *ids)

@@ -27,6 +27,7 @@ struct zks__ace {
 struct zks__acl {
     struct zks__link link;
     size_t uses;
+    size_t size; /* Of its texts, and 12 bytes for each entry. */
     size_t n;
     struct zks__ace aces[];
 };
@@ -39,22 +40,28 @@ struct zks__ids {
 
 struct zks__acls {
     struct zks__map lists;
+    size_t max_entries; /* Of a list that is made; 0 for no limit. */
+    size_t max_size;
 };
 
+/* zks__acls_init: without limits. */
 bool zks__acls_init(struct zks__acls *acls, const struct zks__mem *mem);
 void zks__acls_close(struct zks__acls *acls);
 
 /* zks__acl_make: the list that a znode gets for what was asked for, with entries of the scheme "auth"
  * replaced by the connection's own identities.  ZKS__Z_INVALIDACL for a list that is empty or has an
- * entry of an unknown kind, ZKS__Z_SYSTEMERROR where there is no memory.  zks__acl_drop ends the use
- * of it. */
+ * entry of an unknown kind, ZKS__Z_QUOTAEXCEEDED for one that is too long, as it was asked for or as it
+ * has become, ZKS__Z_SYSTEMERROR where there is no memory.  zks__acl_drop ends the use of it. */
 int zks__acl_make(struct zks__acls *acls, const struct zks__ace *asked, size_t n,
                   const struct zks__ids *ids, struct zks__acl **acl);
 
-/* zks__acl_restore: a list that a znode had, as it was; NULL where there is no memory. */
+/* zks__acl_restore: a list that a znode had, as it was and however long; NULL where there is no memory. */
 struct zks__acl *zks__acl_restore(struct zks__acls *acls, const struct zks__ace *aces, size_t n);
 
 void zks__acl_drop(struct zks__acls *acls, struct zks__acl *acl);
+
+/* zks__acl_size: what a list takes in a file or an answer; 0 for NULL. */
+size_t zks__acl_size(const struct zks__acl *acl);
 
 /* zks__acl_allows: whether any of the permissions is given to any of the identities.  NULL is open to
  * everybody. */

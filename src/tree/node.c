@@ -99,6 +99,8 @@ void zks__node_link(struct zks__tree *tree, struct zks__znode *node)
     struct zks__znode *parent = node->parent;
     zks__map_add(&tree->nodes, &node->link, zks__hash_text(node->path));
     tree->bytes += size_of(node);
+    tree->acl_bytes += zks__acl_size(node->acl);
+    tree->ephemerals += node->kin == ZKS__KIN_EPHEMERAL;
     if (parent != NULL) {
         *(node->prev != NULL ? &node->prev->next : &parent->first_child) = node;
         if (node->next != NULL) {
@@ -119,6 +121,8 @@ void zks__node_unlink(struct zks__tree *tree, struct zks__znode *node)
     struct zks__znode *parent = node->parent;
     zks__map_remove(&tree->nodes, &node->link);
     tree->bytes -= size_of(node);
+    tree->acl_bytes -= zks__acl_size(node->acl);
+    tree->ephemerals -= node->kin == ZKS__KIN_EPHEMERAL;
     if (parent != NULL) {
         *(node->prev != NULL ? &node->prev->next : &parent->first_child) = node->next;
         if (node->next != NULL) {
@@ -208,6 +212,8 @@ static void exchange(struct zks__tree *tree, struct zks__znode *there, struct zk
     const struct zks__znode old = *there;
     tree->bytes += node->data_len;
     tree->bytes -= old.data_len;
+    tree->acl_bytes += zks__acl_size(node->acl);
+    tree->acl_bytes -= zks__acl_size(old.acl);
     there->acl = node->acl;
     there->data = node->data;
     there->data_len = node->data_len;

@@ -17,8 +17,8 @@ struct zks__znode {
     struct zks__kindred *kindred; /* The list of its kin that it is in, or NULL. */
     struct zks__znode *prev_kin;
     struct zks__znode *next_kin;
-    struct zks__acl *acl;
-    void *data; /* NULL for none. */
+    struct zks__acl *acl; /* Counted in the tree's bytes when the znode is linked. */
+    void *data;           /* NULL for none. */
     int64_t czxid;
     int64_t mzxid;
     int64_t pzxid;
@@ -53,6 +53,8 @@ struct zks__tree {
     void *arg;
     int64_t zxid;
     size_t bytes;
+    size_t acl_bytes;
+    size_t ephemerals;
     struct zks__map nodes;
     struct zks__map sessions;
     struct zks__acls acls;

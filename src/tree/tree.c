@@ -29,12 +29,33 @@ static bool plant_all(struct zks__tree *tree)
         return false;
     }
     config->aversion = (uint32_t)-1;
-    return zks__acl_make(&tree->acls, &readable, 1, &nobody, &config->acl) == 0;
+    if (zks__acl_make(&tree->acls, &readable, 1, &nobody, &config->acl) != 0) {
+        return false;
+    }
+    tree->acl_bytes += zks__acl_size(config->acl);
+    return true;
 }
 
 static size_t limit(size_t given)
 {
     return given != 0 ? given : SIZE_MAX;
+}
+
+/* All but those of watches. */
+static void take_limits(struct zks__tree *tree, const struct zks__tree_limits *limits)
+{
+    size_t watches = tree->limits.watches;
+    size_t watch_bytes = tree->limits.watch_bytes;
+    tree->limits = (struct zks__tree_limits){.nodes = limit(limits->nodes),
+                                             .bytes = limit(limits->bytes),
+                                             .watches = watches,
+                                             .sessions = limit(limits->sessions),
+                                             .acl_entries = limit(limits->acl_entries),
+                                             .acl_size = limit(limits->acl_size),
+                                             .acl_bytes = limit(limits->acl_bytes),
+                                             .watch_bytes = watch_bytes};
+    tree->acls.max_entries = tree->limits.acl_entries;
+    tree->acls.max_size = tree->limits.acl_size;
 }
 
 struct zks__tree *zks__tree_new(const struct zks__mem *mem, const struct zks__tree_limits *limits,
@@ -48,8 +69,8 @@ struct zks__tree *zks__tree_new(const struct zks__mem *mem, const struct zks__tr
     }
     memset(tree, 0, sizeof *tree);
     tree->mem = *mem;
-    tree->limits = (struct zks__tree_limits){limit(limits->nodes), limit(limits->bytes),
-                                             limit(limits->watches), limit(limits->sessions)};
+    tree->limits.watches = limit(limits->watches);
+    tree->limits.watch_bytes = limit(limits->watch_bytes);
     tree->tell = tell;
     tree->arg = arg;
     bool made =
@@ -60,6 +81,8 @@ struct zks__tree *zks__tree_new(const struct zks__mem *mem, const struct zks__tr
         zks__tree_free(tree);
         return NULL;
     }
+    tree->watches.max_bytes = tree->limits.watch_bytes;
+    take_limits(tree, limits);
     return tree;
 }
 
@@ -105,18 +128,12 @@ int64_t zks__tree_zxid(const struct zks__tree *tree)
 
 void zks__tree_count(const struct zks__tree *tree, struct zks__tree_counts *counts)
 {
-    size_t bucket = 0;
     *counts = (struct zks__tree_counts){.nodes = tree->nodes.n,
                                         .bytes = tree->bytes,
+                                        .acl_bytes = tree->acl_bytes,
+                                        .ephemerals = tree->ephemerals,
                                         .sessions = tree->sessions.n,
                                         .watches = tree->watches.entries.n};
-    for (struct zks__link *l = zks__map_each(&tree->sessions, &bucket, NULL); l != NULL;
-         l = zks__map_each(&tree->sessions, &bucket, l)) {
-        const struct zks__session_entry *s = (struct zks__session_entry *)l;
-        for (const struct zks__znode *n = s->ephemerals.first; n != NULL; n = n->next_kin) {
-            counts->ephemerals++;
-        }
-    }
 }
 
 void zks__tree_idle(struct zks__tree *tree, const struct zks__txn *txn)
@@ -352,9 +369,7 @@ struct zks__tree_limits zks__tree_set_limits(struct zks__tree *tree,
                                              const struct zks__tree_limits *limits)
 {
     struct zks__tree_limits before = tree->limits;
-    tree->limits.nodes = limit(limits->nodes);
-    tree->limits.bytes = limit(limits->bytes);
-    tree->limits.sessions = limit(limits->sessions);
+    take_limits(tree, limits);
     return before;
 }
 

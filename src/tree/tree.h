@@ -24,6 +24,10 @@ struct zks__tree_limits {
     size_t bytes; /* Of paths and data. */
     size_t watches;
     size_t sessions;
+    size_t acl_entries; /* Of one list. */
+    size_t acl_size;    /* Of one list, in bytes. */
+    size_t acl_bytes;   /* Of the lists of all znodes, each counted for each of them. */
+    size_t watch_bytes; /* Of the paths that are watched. */
 };
 
 /* What a znode says of itself; the names and their meaning are ZooKeeper's. */
@@ -68,7 +72,8 @@ int64_t zks__tree_zxid(const struct zks__tree *tree);
 /* How much there is in a tree. */
 struct zks__tree_counts {
     size_t nodes;
-    size_t bytes; /* Of paths and data. */
+    size_t bytes;     /* Of paths and data. */
+    size_t acl_bytes; /* Of the lists of all znodes. */
     size_t ephemerals;
     size_t sessions;
     size_t watches;
@@ -112,6 +117,7 @@ struct zks__op {
 
 struct zks__op_result {
     int code;                    /* An enum zks__code. */
+    const char *limit;           /* With ZKS__Z_QUOTAEXCEEDED: of what there is too much. */
     const char *path;            /* Of what was created, until the next write; else NULL. */
     struct zks__znode_stat stat; /* After a create, a set and a set of the ACL. */
 };
@@ -233,8 +239,8 @@ void zks__tree_take_apart(const struct zks__znode *node, struct zks__znode_parts
  * zks__code; ZKS__Z_BADARGUMENTS for what cannot have been in a tree. */
 int zks__tree_restore(struct zks__tree *tree, const struct zks__znode_parts *parts);
 
-/* zks__tree_set_limits: sets those of znodes, bytes and sessions, and returns what they were.  Nothing
- * that is there goes. */
+/* zks__tree_set_limits: sets all but those of watches, and returns what they were.  Nothing that is there
+ * goes. */
 struct zks__tree_limits zks__tree_set_limits(struct zks__tree *tree,
                                              const struct zks__tree_limits *limits);
 

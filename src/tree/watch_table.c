@@ -28,6 +28,7 @@ bool zks__watch_table_init(struct zks__watch_table *t, const struct zks__mem *me
 {
     memset(t, 0, sizeof *t);
     t->max = max;
+    t->max_bytes = SIZE_MAX;
     return zks__map_init(&t->paths, mem) && zks__map_init(&t->entries, mem);
 }
 
@@ -118,12 +119,14 @@ static struct watched_path *make_path(struct zks__watch_table *t, enum zks__watc
         p->first = NULL;
         memcpy(p->text, path, len);
         zks__map_add(&t->paths, &p->link, hash_path(what, path));
+        t->bytes += len;
     }
     return p;
 }
 
 static void drop_path(struct zks__watch_table *t, struct watched_path *p)
 {
+    t->bytes -= strlen(p->text) + 1;
     zks__map_remove(&t->paths, &p->link);
     zks__mem_free(t->paths.mem, p);
 }
@@ -148,6 +151,9 @@ static int enter(struct zks__watch_table *t, enum zks__watched what, const char 
         return ZKS__Z_QUOTAEXCEEDED;
     }
     struct watched_path *p = find_path(t, what, path);
+    if (p == NULL && (t->bytes >= t->max_bytes || strlen(path) >= t->max_bytes - t->bytes)) {
+        return ZKS__Z_QUOTAEXCEEDED;
+    }
     if (p == NULL) {
         p = make_path(t, what, path);
     }

@@ -30,16 +30,19 @@ struct zks__watch_table {
     struct zks__map paths;   /* Paths that are watched. */
     struct zks__map entries; /* Who watches which. */
     size_t max;              /* Watches at most. */
-    size_t recursive;        /* Only where there are some does anybody look above a path. */
+    size_t max_bytes;        /* Of paths that are watched, with a zero byte each. */
+    size_t bytes;
+    size_t recursive; /* Only where there are some does anybody look above a path. */
     uint64_t events;
 };
 
+/* zks__watch_table_init: for so many watches; how long their paths may be together is not limited yet. */
 bool zks__watch_table_init(struct zks__watch_table *t, const struct zks__mem *mem, size_t max);
 void zks__watch_table_close(struct zks__watch_table *t);
 
 /* zks__watch_add: sets a watch that fires once.  One that is there becomes such a one, even where it
  * was to stay: so does a server before 3.9.  ZKS__Z_SYSTEMERROR without memory, ZKS__Z_QUOTAEXCEEDED
- * where there are as many as there may be. */
+ * where there are as many as there may be, or their paths are as long as they may be together. */
 int zks__watch_add(struct zks__watch_table *t, enum zks__watched what, const char *path,
                    struct zks__watcher *watcher);
 

@@ -12,6 +12,7 @@ enum { SEQUENCE_MAX = 11 }; /* "-2147483648" */
 /* What an operation has changed. */
 struct change {
     enum zks__op_kind kind;
+    const char *limit;       /* Which one it has met. */
     struct zks__znode *node; /* The one created, deleted or set. */
     void *data;              /* As all below: what was there before. */
     uint32_t data_len;
@@ -28,6 +29,20 @@ struct write {
     const struct zks__txn *txn;
     const struct zks__who *who;
 };
+
+static const char paths_and_data[] = "bytes of paths and data";
+static const char all_lists[] = "bytes of access control lists";
+
+/* The list that an operation asks for. */
+static int make_acl(const struct write *w, const struct zks__op *op, struct zks__acl **acl,
+                    struct change *c)
+{
+    int code = zks__acl_make(&w->tree->acls, op->aces, op->n_aces, &w->who->ids, acl);
+    if (code == ZKS__Z_QUOTAEXCEEDED) {
+        c->limit = "entries or bytes of one access control list";
+    }
+    return code;
+}
 
 static bool allowed(const struct write *w, const struct zks__znode *node, int32_t perms)
 {
@@ -139,9 +154,22 @@ static bool over(size_t limit, size_t present, size_t more)
     return limit != 0 && (present >= limit || more > limit - present);
 }
 
-/* A znode that could go into the tree; its parent has been found, its ACL not yet. */
+/* Of what there would be too much with another znode; NULL for nothing. */
+static const char *limit_of(const struct zks__tree *tree, size_t path_len, size_t data_len,
+                            const struct zks__acl *acl)
+{
+    const struct zks__tree_limits *limits = &tree->limits;
+    return over(limits->nodes, tree->nodes.n, 1) ? "znodes"
+           : over(limits->bytes, tree->bytes, path_len + data_len) || data_len > INT32_MAX
+               ? paths_and_data
+           : over(limits->acl_bytes, tree->acl_bytes, zks__acl_size(acl)) ? all_lists
+                                                                          : NULL;
+}
+
+/* A znode that could go into the tree; its parent and its list have been found. */
 static struct zks__znode *make(const struct write *w, const struct zks__op *op,
-                               struct zks__znode *parent, int *code)
+                               struct zks__znode *parent, struct zks__acl *acl, struct change *c,
+                               int *code)
 {
     struct zks__tree *tree = w->tree;
     size_t len = strlen(op->path);
@@ -161,13 +189,13 @@ static struct zks__znode *make(const struct write *w, const struct zks__op *op,
         *code = ZKS__Z_NODEEXISTS;
     } else if (parent->kin == ZKS__KIN_EPHEMERAL) {
         *code = ZKS__Z_NOCHILDRENFOREPHEMERALS;
-    } else if (over(tree->limits.nodes, tree->nodes.n, 1) ||
-               over(tree->limits.bytes, tree->bytes, len + op->data_len) ||
-               op->data_len > INT32_MAX) {
-        *code = ZKS__Z_QUOTAEXCEEDED;
     } else {
-        node = zks__node_make(tree, path, len, op->data, op->data_len);
-        *code = node != NULL ? 0 : ZKS__Z_SYSTEMERROR;
+        c->limit = limit_of(tree, len, op->data_len, acl);
+        node = c->limit == NULL ? zks__node_make(tree, path, len, op->data, op->data_len) : NULL;
+        *code = node != NULL ? 0 : c->limit != NULL ? ZKS__Z_QUOTAEXCEEDED : ZKS__Z_SYSTEMERROR;
+    }
+    if (node != NULL) {
+        node->acl = acl;
     }
     zks__mem_free(&tree->mem, path);
     return node;
@@ -207,17 +235,16 @@ static int create(const struct write *w, const struct zks__op *op, struct change
         (kin_of(op->mode) == ZKS__KIN_EPHEMERAL && w->who->session == 0)) {
         return ZKS__Z_BADARGUMENTS;
     }
-    code = zks__acl_make(&w->tree->acls, op->aces, op->n_aces, &w->who->ids, &acl);
+    code = make_acl(w, op, &acl, c);
     struct zks__znode *parent = code == 0 ? find_parent(w, op->path, &code) : NULL;
     if (parent != NULL && !allowed(w, parent, ZKS__PERM_CREATE)) {
         code = ZKS__Z_NOAUTH;
     }
-    struct zks__znode *node = code == 0 ? make(w, op, parent, &code) : NULL;
+    struct zks__znode *node = code == 0 ? make(w, op, parent, acl, c, &code) : NULL;
     if (node == NULL) {
         zks__acl_drop(&w->tree->acls, acl);
         return code;
     }
-    node->acl = acl;
     c->node = node;
     c->parent_pzxid = parent->pzxid;
     c->parent_creates = parent->creates;
@@ -318,6 +345,7 @@ static int set(const struct write *w, const struct zks__op *op, struct change *c
     }
     size_t more = op->data_len > node->data_len ? op->data_len - node->data_len : 0;
     if (op->data_len > INT32_MAX || (more > 0 && over(tree->limits.bytes, tree->bytes, more))) {
+        c->limit = paths_and_data;
         return ZKS__Z_QUOTAEXCEEDED;
     }
     if (!zks__node_copy_data(tree, op->data, op->data_len, &data)) {
@@ -339,15 +367,29 @@ static int set(const struct write *w, const struct zks__op *op, struct change *c
     return 0;
 }
 
+static void change_acl(struct zks__tree *tree, struct zks__znode *node, struct zks__acl *acl)
+{
+    tree->acl_bytes -= zks__acl_size(node->acl);
+    tree->acl_bytes += zks__acl_size(acl);
+    node->acl = acl;
+}
+
+/* Whether another list instead of the one that is there is too much. */
+static bool is_over_with(const struct zks__tree *tree, const struct zks__acl *there,
+                         const struct zks__acl *acl)
+{
+    size_t old = zks__acl_size(there);
+    size_t size = zks__acl_size(acl);
+    return size > old && over(tree->limits.acl_bytes, tree->acl_bytes, size - old);
+}
+
 static int set_acl(const struct write *w, const struct zks__op *op, struct change *c)
 {
     struct zks__acl *acl = NULL;
     struct zks__znode *node;
     int code = session_state(w);
     if (code == 0) {
-        code = path_valid(op->path)
-                   ? zks__acl_make(&w->tree->acls, op->aces, op->n_aces, &w->who->ids, &acl)
-                   : ZKS__Z_BADARGUMENTS;
+        code = path_valid(op->path) ? make_acl(w, op, &acl, c) : ZKS__Z_BADARGUMENTS;
     }
     if (code == 0) {
         code = find_allowed(w, op->path, ZKS__PERM_ADMIN, &node);
@@ -355,12 +397,16 @@ static int set_acl(const struct write *w, const struct zks__op *op, struct chang
     if (code == 0 && !version_fits(op->version, node->aversion)) {
         code = ZKS__Z_BADVERSION;
     }
+    if (code == 0 && is_over_with(w->tree, node->acl, acl)) {
+        c->limit = all_lists;
+        code = ZKS__Z_QUOTAEXCEEDED;
+    }
     if (code != 0) {
         zks__acl_drop(&w->tree->acls, acl);
         return code;
     }
     *c = (struct change){.node = node, .acl = node->acl, .version = node->aversion};
-    node->acl = acl;
+    change_acl(w->tree, node, acl);
     node->aversion++;
     return 0;
 }
@@ -407,6 +453,7 @@ static void carry_out(const struct write *w, const struct zks__op *op, struct ch
         break;
     }
     c->kind = op->kind;
+    r->limit = c->limit;
     if (r->code == 0 && op->kind == ZKS__OP_CREATE) {
         r->path = c->node->path;
     }
@@ -419,6 +466,7 @@ static void carry_out(const struct write *w, const struct zks__op *op, struct ch
 static void undo(struct zks__tree *tree, struct change *c)
 {
     struct zks__znode *node = c->node;
+    struct zks__acl *acl;
     switch (c->kind) {
     case ZKS__OP_CREATE:
         zks__node_unlink(tree, node);
@@ -442,8 +490,9 @@ static void undo(struct zks__tree *tree, struct change *c)
         node->version = c->version;
         break;
     case ZKS__OP_SET_ACL:
-        zks__acl_drop(&tree->acls, node->acl);
-        node->acl = c->acl;
+        acl = node->acl;
+        change_acl(tree, node, c->acl);
+        zks__acl_drop(&tree->acls, acl);
         node->aversion = c->version;
         break;
     case ZKS__OP_CHECK:
@@ -533,8 +582,10 @@ bool zks__tree_multi(struct zks__tree *tree, const struct zks__txn *txn, const s
         undo(tree, &changes[i - 1]);
     }
     for (size_t i = 0; i < n && code != 0; i++) {
+        const char *limit = i == done && changes != NULL ? results[i].limit : NULL;
         memset(&results[i], 0, sizeof results[i]);
         results[i].code = i < done ? 0 : i == done ? code : ZKS__Z_RUNTIMEINCONSISTENCY;
+        results[i].limit = limit;
     }
     zks__mem_free(&tree->mem, changes);
     return code == 0;

@@ -461,7 +461,14 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     uint8_t how = byte(&s);
     const struct zks__service_options options = {.tick_ms = TICK_MS,
                                                  .reap_ms = 60000,
-                                                 .limits = {200, 20000, how % 8 == 1 ? 3 : 100, 8},
+                                                 .limits = {.nodes = 200,
+                                                            .bytes = 20000,
+                                                            .watches = how % 8 == 1 ? 3 : 100,
+                                                            .sessions = 8,
+                                                            .acl_entries = 3,
+                                                            .acl_size = 50,
+                                                            .acl_bytes = 2000,
+                                                            .watch_bytes = 500},
                                                  .tell = tell,
                                                  .arg = w != NULL ? &w->peers : NULL};
     if (w == NULL || zks__service_open(&w->service, &options, 0, why) != 0) {

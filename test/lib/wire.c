@@ -493,7 +493,7 @@ struct wire *wire_open(const char *address, struct wire_session *session)
     ens_fail("%s: the server does not answer", address);
 }
 
-void wire_auth(struct wire *w, const char *scheme, const char *credentials)
+int32_t wire_try_auth(struct wire *w, const char *scheme, const char *credentials)
 {
     struct wire_frame frame;
     begin(w);
@@ -505,9 +505,18 @@ void wire_auth(struct wire *w, const char *scheme, const char *credentials)
     wire_finish(w);
     wire_send(w);
     wire_next(w, &frame);
-    if (frame.xid != XID_AUTH || frame.err != 0) {
-        ens_fail("%s: instead of consent to credentials a frame with xid %d and error %d came",
-                 w->address, frame.xid, frame.err);
+    if (frame.xid != XID_AUTH) {
+        ens_fail("%s: instead of an answer to credentials a frame with xid %d came", w->address,
+                 frame.xid);
+    }
+    return frame.err;
+}
+
+void wire_auth(struct wire *w, const char *scheme, const char *credentials)
+{
+    int32_t err = wire_try_auth(w, scheme, credentials);
+    if (err != 0) {
+        ens_fail("%s: credentials were refused with error %d", w->address, err);
     }
 }
 

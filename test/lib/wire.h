@@ -102,7 +102,9 @@ struct wire;
  * is put into `session`.  NULL where the server says that the session is over. */
 struct wire *wire_open(const char *address, struct wire_session *session);
 
-/* wire_auth: gives credentials and waits for the server's consent.  No request may be under way. */
+/* wire_auth: gives credentials and waits for the server's consent.  No request may be under way.
+ * wire_try_auth: returns the answer's error. */
+int32_t wire_try_auth(struct wire *w, const char *scheme, const char *credentials);
 void wire_auth(struct wire *w, const char *scheme, const char *credentials);
 
 /* wire_end: tells the server that nothing more is coming, waits until it has let go of the connection,

@@ -393,6 +393,8 @@ struct census {
     size_t nodes;
     size_t bytes;
     size_t with_acl;
+    size_t acl_bytes;
+    size_t ephemerals;
     size_t kin;
 };
 
@@ -404,6 +406,11 @@ static void check_node(const struct garden *g, const struct zks__znode *node, st
     c->nodes++;
     c->bytes += strlen(node->path) + node->data_len;
     c->with_acl += node->acl != NULL;
+    for (size_t i = 0; node->acl != NULL && i < node->acl->n; i++) {
+        const struct zks__id *id = &node->acl->aces[i].id;
+        c->acl_bytes += 12 + strlen(id->scheme) + strlen(id->id);
+    }
+    c->ephemerals += node->kin == ZKS__KIN_EPHEMERAL;
     assert_true((node->kin == ZKS__KIN_NONE) == (node->kindred == NULL));
     c->kin += node->kin != ZKS__KIN_NONE;
     for (const struct zks__znode *k = node->first_child; k != NULL; k = k->next) {
@@ -440,6 +447,8 @@ void garden_check(const struct garden *g)
     check_node(g, g->tree->root, &c);
     assert_int_equal(g->tree->nodes.n, c.nodes);
     assert_int_equal(g->tree->bytes, c.bytes);
+    assert_int_equal(g->tree->acl_bytes, c.acl_bytes);
+    assert_int_equal(g->tree->ephemerals, c.ephemerals);
     size_t kin = check_kin(&g->tree->containers, ZKS__KIN_CONTAINER);
     kin += check_kin(&g->tree->ttls, ZKS__KIN_TTL);
     const struct zks__session *s = NULL;

@@ -320,6 +320,64 @@ static void test_limit_of_bytes(void **state)
     garden_close(&g);
 }
 
+/* Lists count for each znode that has them: so they are kept on disk. */
+static void test_limits_of_lists(void **state)
+{
+    (void)state;
+    static const struct zks__ace two[] = {{1, {"digest", "a:b"}}, {2, {"digest", "c:d"}}};
+    static const struct zks__ace three[] = {
+        {1, {"digest", "a:b"}}, {2, {"digest", "c:d"}}, {4, {"ip", "1.2.3.4"}}};
+    static const struct zks__ace longer[] = {{1, {"digest", "a:0123456789012345678901234567890"}}};
+    static const struct zks__ace same[] = {{1, {"digest", "a:b"}}, {1, {"digest", "a:b"}}};
+    struct zks__op_result results[3];
+    struct garden g;
+    garden_open(&g, NULL, NULL);
+    size_t before = g.tree->acl_bytes;
+    assert_int_equal(before, 12 + strlen("worldanyone"));
+    garden_close(&g);
+    const struct zks__tree_limits limits = {
+        .acl_entries = 2, .acl_size = 42, .acl_bytes = before + 2 * 42 + 23};
+    garden_open(&g, &limits, NULL);
+    garden_create(&g, "/a", ZKS__PERSISTENT); /* 23 */
+    struct zks__op op = op_create("/b", ZKS__PERSISTENT);
+    op.aces = three;
+    op.n_aces = 3;
+    assert_too_much(&g, op);
+    op.aces = longer;
+    op.n_aces = 1;
+    assert_too_much(&g, op);
+    assert_too_much(&g, op_set_acl("/a", three, 3, -1));
+    assert_too_much(&g, op_set_acl("/a", longer, 1, -1));
+    op.aces = two;
+    op.n_aces = 2;
+    assert_int_equal(garden_do(&g, op), ZKS__Z_OK);                           /* 65 */
+    assert_int_equal(garden_do(&g, op_set_acl("/a", two, 2, -1)), ZKS__Z_OK); /* 84 */
+    op.path = "/c";
+    assert_too_much(&g, op);
+    assert_int_equal(garden_do(&g, op_set_acl("/a", same, 2, -1)), ZKS__Z_OK); /* 63 */
+    garden_create(&g, "/c", ZKS__PERSISTENT);                                  /* 86 */
+    assert_int_equal(garden_do(&g, op_set_acl("/c", same, 2, -1)), ZKS__Z_OK); /* 84 */
+    assert_int_equal(garden_do(&g, op_set_acl("/c", two, 2, -1)), ZKS__Z_OK);  /* 105 of 107 */
+    assert_too_much(&g, op_set_acl("/a", two, 2, -1));
+    assert_int_equal(garden_do(&g, op_set_acl("/c", same, 2, -1)), ZKS__Z_OK);
+    garden_check(&g);
+    /* What a multi has set and must take back counts no more. */
+    const struct zks__op fails[] = {op_set_acl("/a", two, 2, -1), op_delete("/c", -1),
+                                    op_check("/none", -1)};
+    assert_false(zks__tree_multi(g.tree, garden_next(&g), &super, fails, 3, results));
+    assert_int_equal(results[2].code, ZKS__Z_NONODE);
+    assert_null(results[2].limit);
+    garden_check(&g);
+    const struct zks__op too_much[] = {op_set_acl("/a", two, 2, -1), op_set_acl("/c", two, 2, -1)};
+    assert_false(zks__tree_multi(g.tree, garden_next(&g), &super, too_much, 2, results));
+    assert_int_equal(results[1].code, ZKS__Z_QUOTAEXCEEDED);
+    assert_string_equal(results[1].limit, "bytes of access control lists");
+    garden_check(&g);
+    assert_int_equal(garden_do(&g, op_delete("/b", -1)), ZKS__Z_OK);
+    garden_check(&g);
+    garden_close(&g);
+}
+
 /* With the end of a session what it had is free again. */
 static void test_limits_and_sessions(void **state)
 {
@@ -388,6 +446,7 @@ int main(void)
         cmocka_unit_test(test_descendants),
         cmocka_unit_test(test_limit_of_znodes),
         cmocka_unit_test(test_limit_of_bytes),
+        cmocka_unit_test(test_limits_of_lists),
         cmocka_unit_test(test_limits_and_sessions),
         cmocka_unit_test(test_limit_of_watches),
     };
