@@ -125,13 +125,13 @@ soak-sim:
 	    tools/run-tests build/dev:integration:tree_server
 	@tools/coverage
 
-# The local server: 500 sessions and 10,000 locks for ten minutes, 200 crashes, an hour of fuzzing, and as
-# many requests beside a real server.
+# The local server: 500 sessions and 10,000 locks for an hour, beside a watcher that lags behind and znodes that
+# come and go, 200 crashes, an hour of fuzzing, and as many requests beside a real server.
 soak-server:
 	@tools/setup check
 	@$(call build,dev)
 	@$(call build,fuzz)
-	@build/dev/test/server/soak_server 600 500 10000
+	@build/dev/test/server/soak_server $(SOAK_SECONDS) 500 10000
 	@ZKSYNC_CRASHES=200 ZKSYNC_TEST_LIMIT_S=3600 tools/run-tests build/dev:unit:unit_server_crash
 	@ZKSYNC_TREE_SEED=$$(date +%s) ZKSYNC_TREE_OPS=$(SOAK_REQUESTS) ZKSYNC_TEST_LIMIT_S=36000 \
 	    tools/run-tests build/dev:local:integration_tree

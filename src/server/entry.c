@@ -19,6 +19,13 @@ enum { OP_CREATE = 1, OP_DELETE = 2, OP_SET = 3, OP_SET_ACL = 4, OP_CHECK = 5, O
 /* What at least an identity, an entry of a list and an operation need. */
 enum { ID_MIN = 2 * 4, ACE_MIN = 4 + ID_MIN, OP_MIN = 1 + 4 };
 
+/* How long the parts of a snapshot are: a znode's without its path, data and list. */
+enum {
+    SESSION_SIZE = 1 + 8 + 4 + ZKS__PASSWORD_LEN,
+    ZNODE_SIZE = 1 + 3 * 4 + 4 + 7 * 8 + 3 * 4,
+    END_SIZE = 1 + 2 * 8
+};
+
 /* ---- To write ---- */
 
 static void put_count(struct zks__writer *b, size_t count)
@@ -153,6 +160,12 @@ void zks__entry_end(struct zks__writer *b, const struct zks__entry_counts *count
     zks__put_byte(b, (uint8_t)KIND_END);
     zks__put_long(b, (int64_t)counts->sessions);
     zks__put_long(b, (int64_t)counts->nodes);
+}
+
+uint64_t zks__entry_total(const struct zks__tree_counts *counts)
+{
+    return (uint64_t)counts->sessions * SESSION_SIZE + (uint64_t)counts->nodes * ZNODE_SIZE +
+           counts->bytes + counts->acl_bytes + END_SIZE;
 }
 
 /* ---- To read ---- */

@@ -27,6 +27,9 @@ void zks__entry_session(struct zks__writer *w, const struct zks__session *sessio
 void zks__entry_znode(struct zks__writer *w, const struct zks__znode_parts *parts);
 void zks__entry_end(struct zks__writer *w, const struct zks__entry_counts *counts);
 
+/* zks__entry_total: how many bytes all entries of a snapshot have. */
+uint64_t zks__entry_total(const struct zks__tree_counts *counts);
+
 /* ---- Both ---- */
 
 enum zks__entry_result {

@@ -13,10 +13,16 @@
 #include "entry.h"
 #include "recover.h"
 
-enum { LINE_SIZE = ZKS__WHY_SIZE + 256, KEEP_BATCH = 4 << 20 };
+enum {
+    LINE_SIZE = ZKS__WHY_SIZE + 256,
+    FULL_BATCH = 4 << 20, /* So that neither writing nor reading one needs much memory. */
+    KEEP_BATCH = 4 << 20,
+    EAGER_BYTES = 4 << 20
+};
 
 struct zks__journal {
     struct zks__journal_options options;
+    const struct zks__tree *tree;
     struct zks__store store;
     struct zks__file log;
     struct zks__writer batch;
@@ -123,11 +129,28 @@ static void join(struct zks__journal *j)
     }
 }
 
-/* The same once more for each time that it has failed. */
-static uint64_t due(const struct zks__journal *j)
+static uint64_t larger(uint64_t a, uint64_t b)
 {
-    uint64_t size = j->options.compact_bytes;
-    return (j->failures + 1) * (size > j->snapshot_bytes ? size : j->snapshot_bytes);
+    return a > b ? a : b;
+}
+
+/* Whether the log is long, or the files hold far more than the tree that they are of: most of it may have
+ * been deleted.  Either way a compaction costs no more than what was written for it to be due.  For each
+ * time that it has failed as much more is needed. */
+static bool is_due(const struct zks__journal *j, bool eager)
+{
+    struct zks__tree_counts counts;
+    zks__tree_count(j->tree, &counts);
+    uint64_t least = j->options.compact_bytes;
+    uint64_t log = j->closed_bytes + j->log.at;
+    uint64_t all = j->snapshot_bytes + log;
+    uint64_t needed = zks__entry_total(&counts);
+    uint64_t useless = all > needed ? all - needed : 0;
+    if (log >= (j->failures + 1) * larger(least, j->snapshot_bytes)) {
+        return true;
+    }
+    least = eager && least > EAGER_BYTES ? EAGER_BYTES : least;
+    return useless >= (j->failures + 1) * larger(least, needed);
 }
 
 static int mark_end(struct zks__journal *j, char why[ZKS__WHY_SIZE])
@@ -170,12 +193,12 @@ static bool change_log(struct zks__journal *j)
     return true;
 }
 
-static void consider(struct zks__journal *j)
+static void consider(struct zks__journal *j, bool eager)
 {
     if (j->running && atomic_load(&j->done)) {
         join(j);
     }
-    if (!j->running && j->closed_bytes + j->log.at >= due(j) && change_log(j)) {
+    if (!j->running && is_due(j, eager) && change_log(j)) {
         start(j);
     }
 }
@@ -244,6 +267,7 @@ int zks__journal_open(const struct zks__journal_options *options, struct zks__tr
     }
     memset(j, 0, sizeof *j);
     j->options = *options;
+    j->tree = tree;
     j->log.fd = -1;
     j->batch.mem = &j->options.mem;
     int rc = zks__store_open(&j->store, options->folder, &j->options.mem, why);
@@ -307,7 +331,12 @@ void zks__journal_close_session(struct zks__journal *j, const struct zks__txn *t
 
 bool zks__journal_dirty(const struct zks__journal *j)
 {
-    return j->batch.len > ZKS__FRAME_HEAD || j->batch.failed;
+    return j->batch.len > ZKS__FRAME_HEAD || j->batch.failed || j->failed != 0;
+}
+
+bool zks__journal_full(const struct zks__journal *j)
+{
+    return j->batch.len >= FULL_BATCH && j->failed == 0;
 }
 
 static int fail(struct zks__journal *j, int rc, char why[ZKS__WHY_SIZE])
@@ -338,6 +367,14 @@ int zks__journal_sync(struct zks__journal *j, char why[ZKS__WHY_SIZE])
     } else {
         zks__frame_begin(&j->batch);
     }
-    consider(j);
+    consider(j, false);
     return 0;
+}
+
+bool zks__journal_tend(struct zks__journal *j, bool eager)
+{
+    if (!zks__journal_dirty(j)) {
+        consider(j, eager);
+    }
+    return j->running;
 }

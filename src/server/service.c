@@ -8,19 +8,11 @@
 #include <sys/random.h>
 #include <time.h>
 
-enum { REAP_AT_ONCE = 1000 };
-
-static void *heap_alloc(void *arg, size_t size)
-{
-    (void)arg;
-    return malloc(size);
-}
-
-static void heap_free(void *arg, void *block)
-{
-    (void)arg;
-    free(block);
-}
+enum {
+    REAP_AT_ONCE = 1000,
+    QUIET_TICKS = 2,   /* So long without a write, and the disk is free for a compaction, */
+    COMPACT_TICKS = 60 /* or so long since the last one. */
+};
 
 static int64_t wall_ms(void)
 {
@@ -85,7 +77,8 @@ static int load(struct zks__service *s, char why[ZKS__WHY_SIZE])
 int zks__service_open(struct zks__service *s, const struct zks__service_options *options,
                       uint64_t clock_ms, char why[ZKS__WHY_SIZE])
 {
-    *s = (struct zks__service){.options = *options, .mem = {heap_alloc, heap_free, NULL}};
+    *s = (struct zks__service){.options = *options};
+    zks__heap_init(&s->heap, &s->mem);
     return zks__service_resume(s, clock_ms, why);
 }
 
@@ -93,6 +86,7 @@ int zks__service_resume(struct zks__service *s, uint64_t clock_ms, char why[ZKS_
 {
     s->now_ms = s->seen_ms = clock_ms;
     s->reap_ms = clock_ms + s->options.reap_ms;
+    s->tidy_ms = s->written_ms = s->compacted_ms = clock_ms;
     bool loads = s->tree == NULL;
     int rc = loads ? load(s, why) : 0;
     if (rc == 0) {
@@ -139,6 +133,15 @@ uint64_t zks__service_wait_ms(const struct zks__service *s)
 
 /* ---- Writes ---- */
 
+/* A batch is large when its connections have many identities, with all of which each write is kept. */
+static void relieve(struct zks__service *s)
+{
+    char why[ZKS__WHY_SIZE];
+    if (s->journal != NULL && zks__journal_full(s->journal)) {
+        (void)zks__service_sync(s, why); /* The journal remembers a failure. */
+    }
+}
+
 /* Also what was refused has used up a zxid, which a client has seen. */
 static void keep(struct zks__service *s, const struct zks__txn *txn, const struct zks__who *who,
                  const struct zks__op *ops, size_t n, bool done)
@@ -148,6 +151,7 @@ static void keep(struct zks__service *s, const struct zks__txn *txn, const struc
     } else if (s->journal != NULL) {
         zks__journal_idle(s->journal, txn);
     }
+    relieve(s);
 }
 
 void zks__service_write(struct zks__service *s, const struct zks__who *who,
@@ -256,5 +260,21 @@ int zks__service_sync(struct zks__service *s, char why[ZKS__WHY_SIZE])
         return 0;
     }
     s->syncs++;
+    s->written_ms = s->now_ms;
     return zks__journal_sync(s->journal, why);
+}
+
+void zks__service_tidy(struct zks__service *s)
+{
+    const uint64_t tick_ms = s->options.tick_ms;
+    if (s->now_ms < s->tidy_ms) {
+        return;
+    }
+    s->tidy_ms = s->now_ms + tick_ms;
+    bool eager = s->now_ms - s->written_ms >= QUIET_TICKS * tick_ms ||
+                 s->now_ms - s->compacted_ms >= COMPACT_TICKS * tick_ms;
+    if (s->journal != NULL && zks__journal_tend(s->journal, eager)) {
+        s->compacted_ms = s->now_ms;
+    }
+    (void)zks__heap_trim(&s->heap);
 }

@@ -5,6 +5,7 @@
 #ifndef ZKS_SERVER_SERVICE_H
 #define ZKS_SERVER_SERVICE_H
 
+#include "server/heap.h"
 #include "server/journal.h"
 #include "tree/sessions.h"
 
@@ -23,17 +24,21 @@ struct zks__service_options {
 
 struct zks__service {
     struct zks__service_options options;
-    struct zks__mem mem;
+    struct zks__heap heap;
+    struct zks__mem mem; /* Of the heap. */
     struct zks__tree *tree;
     struct zks__sessions sessions;
     struct zks__journal *journal; /* NULL for none. */
     uint64_t now_ms;              /* The server's own time: see zks__service_time(). */
     uint64_t seen_ms;
-    uint64_t reap_ms; /* When to look for what may be reaped. */
+    uint64_t reap_ms;      /* When to look for what may be reaped. */
+    uint64_t tidy_ms;      /* When to look whether the files and the heap hold too much. */
+    uint64_t written_ms;   /* When something was last made durable; */
+    uint64_t compacted_ms; /* and when the files were last compacted. */
     uint64_t syncs;
 };
 
-/* zks__service_open: an enum zks__journal_error, with a sentence, where it fails; then nothing is open.
+/* zks__service_open: it may not be moved then.  An enum zks__journal_error, with a sentence, where it fails; then nothing is open.
  * zks__service_close: drops what is not durable; what is all zeros is fine. */
 int zks__service_open(struct zks__service *s, const struct zks__service_options *options,
                       uint64_t clock_ms, char why[ZKS__WHY_SIZE]);
@@ -77,7 +82,12 @@ int64_t zks__service_expired(struct zks__service *s);
 /* zks__service_reap: containers that are empty again, and what has outlived its time to live. */
 void zks__service_reap(struct zks__service *s);
 
-/* zks__service_sync: as zks__journal_sync(); 0 where there is none. */
+/* zks__service_sync: as zks__journal_sync(); 0 where there is none.  Writes make a batch that has become
+ * large durable by themselves; where that fails, it is the next call that says so. */
 int zks__service_sync(struct zks__service *s, char why[ZKS__WHY_SIZE]);
+
+/* zks__service_tidy: once a tick, behind a sync: sees to it that the files, and the memory that the system
+ * counts, come back to what is kept after much of it was deleted. */
+void zks__service_tidy(struct zks__service *s);
 
 #endif

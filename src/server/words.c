@@ -77,6 +77,7 @@ static void mntr(struct zks__peer *p)
         counts.sessions);
     say(p, "zk_approximate_data_size\t%zu\nzk_fsync_count\t%" PRIu64 "\n", counts.bytes,
         p->peers->service->syncs);
+    say(p, "zksync_heap_bytes\t%zu\n", zks__heap_held(&p->peers->service->heap));
 }
 
 static void conf(struct zks__peer *p)

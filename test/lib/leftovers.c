@@ -3,79 +3,24 @@
 #endif
 #include "leftovers.h"
 
-#include <errno.h>
-#include <netdb.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
-#include <sys/time.h>
 #include <time.h>
-#include <unistd.h>
 
 #include "ensemble.h"
 #include "rawzk.h"
+#include "word.h"
 
-enum { ANSWER_S = 5, PAUSE_MS = 20 };
-
-static struct addrinfo *resolved(const char *server)
-{
-    const struct addrinfo hints = {.ai_socktype = SOCK_STREAM};
-    struct addrinfo *found = NULL;
-    const char *port = strrchr(server, ':');
-    char *host = strndup(server, port != NULL ? (size_t)(port - server) : 0);
-    int rc =
-        host != NULL && port != NULL ? getaddrinfo(host, port + 1, &hints, &found) : EAI_NONAME;
-    free(host);
-    if (rc != 0) {
-        ens_fail("\"%s\": %s", server, gai_strerror(rc));
-    }
-    return found;
-}
-
-/* The answer to a four-letter word, to be freed; "" where there is none. */
-static char *ask(const char *server, const char *word)
-{
-    char *text = NULL;
-    size_t size = 0;
-    FILE *to = open_memstream(&text, &size);
-    char piece[4096];
-    ssize_t got = 0;
-    const struct timeval limit = {.tv_sec = ANSWER_S};
-    struct addrinfo *address = resolved(server);
-    int fd = socket(address->ai_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    if (to == NULL || fd < 0) {
-        ens_fail("cannot ask %s: %s", server, strerror(errno));
-    }
-    (void)setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit);
-    if (connect(fd, address->ai_addr, address->ai_addrlen) == 0 &&
-        send(fd, word, strlen(word), MSG_NOSIGNAL) == (ssize_t)strlen(word)) {
-        while ((got = read(fd, piece, sizeof piece)) > 0) {
-            (void)fwrite(piece, 1, (size_t)got, to);
-        }
-    }
-    (void)close(fd);
-    (void)fclose(to);
-    freeaddrinfo(address);
-    if (text == NULL) {
-        ens_fail("no memory");
-    }
-    return text;
-}
-
-static size_t figure(const char *mntr, const char *name)
-{
-    const char *at = strstr(mntr, name);
-    return at != NULL ? (size_t)strtoul(at + strlen(name), NULL, 10) : 0;
-}
+enum { PAUSE_MS = 20 };
 
 static struct leftovers counted(void)
 {
-    char *mntr = ask(ens_direct_server(0), "mntr");
-    struct leftovers l = {.watches = figure(mntr, "zk_watch_count\t"),
-                          .ephemerals = figure(mntr, "zk_ephemerals_count\t"),
-                          .sessions = figure(mntr, "zk_global_sessions\t")};
+    char *mntr = word_ask(ens_direct_server(0), "mntr");
+    struct leftovers l = {.watches = word_figure(mntr, "zk_watch_count\t"),
+                          .ephemerals = word_figure(mntr, "zk_ephemerals_count\t"),
+                          .sessions = word_figure(mntr, "zk_global_sessions\t")};
     free(mntr);
     return l;
 }
@@ -150,7 +95,7 @@ static void ephemeral_line(void *arg, const char *line)
 static void find_watches(struct search *s)
 {
     for (size_t i = 0; i < ens_count(); i++) {
-        char *answer = ask(ens_direct_server(i), "wchp");
+        char *answer = word_ask(ens_direct_server(i), "wchp");
         s->path[0] = '\0';
         each_line(answer, watch_line, s);
         free(answer);
@@ -160,10 +105,10 @@ static void find_watches(struct search *s)
 /* `wchp` names no watches of children, but `mntr` counts them. */
 static bool children_are_watched(const char *server)
 {
-    char *mntr = ask(server, "mntr");
-    char *wchs = ask(server, "wchs");
-    size_t all = figure(mntr, "zk_watch_count\t");
-    size_t of_znodes = figure(wchs, "Total watches:");
+    char *mntr = word_ask(server, "mntr");
+    char *wchs = word_ask(server, "wchs");
+    size_t all = word_figure(mntr, "zk_watch_count\t");
+    size_t of_znodes = word_figure(wchs, "Total watches:");
     free(mntr);
     free(wchs);
     return all != of_znodes;
@@ -206,7 +151,7 @@ static char *connections(void)
     size_t size = 0;
     FILE *to = open_memstream(&text, &size);
     for (size_t i = 0; to != NULL && i < ens_count(); i++) {
-        char *answer = ask(ens_direct_server(i), "cons");
+        char *answer = word_ask(ens_direct_server(i), "cons");
         (void)fputs(answer, to);
         free(answer);
     }
@@ -222,7 +167,7 @@ static void find_ephemerals(struct search *s)
     bool answered = false;
     s->connected = connected;
     for (size_t i = 0; !answered && i < ens_count(); i++) {
-        char *answer = ask(ens_direct_server(i), "dump");
+        char *answer = word_ask(ens_direct_server(i), "dump");
         answered = answer[0] != '\0';
         each_line(answer, ephemeral_line, s);
         free(answer);

@@ -5,6 +5,9 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 
 #include <cmocka.h>
 
@@ -100,12 +103,104 @@ static void one_that_was_started_again_gives_all_of_it(void **state)
     zks__service_close(&s);
 }
 
+/* ---- What is held ---- */
+
+static void do_with(struct zks__service *s, const struct zks__who *who, enum zks__op_kind kind,
+                    size_t len)
+{
+    static char data[1 << 20];
+    static const struct zks__ace aces[] = {{ZKS__PERM_READ | ZKS__PERM_WRITE, {"world", "anyone"}}};
+    const struct zks__op op = {.kind = kind,
+                               .path = "/a",
+                               .data = data,
+                               .data_len = len,
+                               .aces = aces,
+                               .n_aces = 1,
+                               .version = -1};
+    struct zks__op_result result;
+    zks__service_write(s, who, &op, &result);
+    assert_int_equal(result.code, 0);
+}
+
+/* What was freed is given back once it is more than what is held, at the next tick. */
+static void memory_is_given_back(void **state)
+{
+    static const struct zks__who nobody;
+    struct zks__service s;
+    struct zks__session session;
+    uint64_t clock_ms = 5000;
+    void *blocks[12];
+    (void)state;
+    open_one(&s, &session);
+    size_t before = zks__heap_held(&s.heap);
+    for (int most = 4; most <= 12; most += 8) {
+        for (int i = 0; i < most; i++) {
+            blocks[i] = zks__mem_alloc(&s.mem, 1 << 20);
+            assert_non_null(blocks[i]);
+        }
+        assert_true(zks__heap_held(&s.heap) >= before + ((size_t)most << 20));
+        assert_false(zks__heap_trim(&s.heap));
+        for (int i = 0; i < most; i++) {
+            zks__mem_free(&s.mem, blocks[i]);
+        }
+        assert_true(zks__heap_held(&s.heap) == before);
+        zks__service_tidy(&s);
+        assert_true(atomic_load(&s.heap.most) > before + (3 << 20)); /* It is not time yet. */
+        clock_ms += TICK_MS;
+        zks__service_time(&s, clock_ms);
+        zks__service_tidy(&s);
+        assert_int_equal(atomic_load(&s.heap.most) == before, most == 12);
+    }
+    do_with(&s, &nobody, ZKS__OP_CREATE, 1 << 20);
+    zks__service_close(&s);
+    assert_int_equal(zks__heap_held(&s.heap), 0);
+}
+
+/* With identities that an earlier version took a turn can be large: it goes to disk in parts. */
+static void a_large_turn(void **state)
+{
+    static char id[100001];
+    char folder[] = "/tmp/zksync-service-XXXXXX";
+    char command[64];
+    char why[ZKS__WHY_SIZE];
+    struct zks__service s;
+    const struct zks__id ids[] = {{"digest", id}};
+    const struct zks__who who = {0, {ids, 1}};
+    const struct zks__service_options options = {.folder = folder,
+                                                 .compact_bytes = 1 << 30,
+                                                 .tick_ms = TICK_MS,
+                                                 .max_session_timeout_ms = LONG_MS,
+                                                 .reap_ms = LONG_MS,
+                                                 .tell = tell};
+    (void)state;
+    memset(id, 'u', sizeof id - 1);
+    assert_non_null(mkdtemp(folder));
+    assert_int_equal(zks__service_open(&s, &options, 5000, why), 0);
+    do_with(&s, &who, ZKS__OP_CREATE, 1);
+    for (int i = 0; i < 100; i++) {
+        do_with(&s, &who, ZKS__OP_SET, 1);
+        assert_true(zks__heap_held(&s.heap) < 16 << 20);
+    }
+    assert_int_equal(s.syncs, 2);
+    assert_int_equal(zks__service_sync(&s, why), 0);
+    assert_int_equal(s.syncs, 3);
+    int64_t zxid = zks__tree_zxid(s.tree);
+    zks__service_pause(&s);
+    assert_int_equal(zks__service_resume(&s, 6000, why), 0);
+    assert_true(zks__tree_zxid(s.tree) == zxid);
+    zks__service_close(&s);
+    (void)snprintf(command, sizeof command, "rm -r '%s'", folder);
+    assert_int_equal(system(command), 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(nobody_heard_of_ends),
         cmocka_unit_test(a_server_that_stood_still_ends_nobody),
         cmocka_unit_test(one_that_was_started_again_gives_all_of_it),
+        cmocka_unit_test(memory_is_given_back),
+        cmocka_unit_test(a_large_turn),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -2,6 +2,7 @@
 #include "serving.h"
 
 #include <dirent.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 enum { WATCHDOG_S = 170 };
@@ -66,6 +67,21 @@ void serving_remove(const char *path)
     }
     (void)closedir(folder);
     assert_int_equal(rmdir(path), 0);
+}
+
+size_t serving_bytes(const char *path)
+{
+    struct stat info;
+    size_t bytes = 0;
+    DIR *folder = opendir(path);
+    assert_non_null(folder);
+    for (struct dirent *e = readdir(folder); e != NULL; e = readdir(folder)) {
+        if (e->d_name[0] != '.' && fstatat(dirfd(folder), e->d_name, &info, 0) == 0) {
+            bytes += (size_t)info.st_size; /* Unless it has just been removed. */
+        }
+    }
+    (void)closedir(folder);
+    return bytes;
 }
 
 void serving_close(struct serving *s)

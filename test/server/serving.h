@@ -25,8 +25,9 @@ void serving_open(struct serving *s, bool on_disk);
 void serving_open_with(struct serving *s, const zks_server_options *options);
 void serving_close(struct serving *s);
 
-/* serving_remove: deletes a folder of a server's. */
+/* serving_remove: deletes a folder of a server's.  serving_bytes: how large its files are together. */
 void serving_remove(const char *path);
+size_t serving_bytes(const char *path);
 
 /* serving_said: whether a line of the log has the text. */
 bool serving_said(struct serving *s, const char *text);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Many sessions take many locks for long, on a server that keeps all on disk: its memory stays flat, and
- * nothing is left in the end.  Part of `make soak`.
+/* Many sessions take many locks for long, on a server that keeps all on disk, while one client stays behind
+ * with its watch events and another creates and deletes many znodes again and again: its memory and its
+ * folder stay flat, and little is left in the end.  Part of `make soak`.
  *
  *   soak_server SECONDS SESSIONS LOCKS */
 #include <dirent.h>
@@ -11,9 +12,18 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "by_hand.h"
 #include "serving.h"
 
-enum { WORKERS = 5, SAMPLES = 30, SETTLE_S = 90 };
+enum {
+    WORKERS = 5, /* And one more that churns. */
+    SAMPLES = 30,
+    SETTLE_S = 90,
+    BEHIND = 4600, /* Events, 14 MB of them. */
+    ZNODES = 50000,
+    LEFT_KB = 8 << 10,  /* Of files, where locks alone are left. */
+    SLACK_KB = 16 << 10 /* Of memory. */
+};
 
 struct asked {
     unsigned seconds;
@@ -72,6 +82,27 @@ static int work(const char *address, const struct asked *a, unsigned number)
     (void)printf("%" PRIu64 "\n", taken);
     free(sessions);
     free(threads);
+    return 0;
+}
+
+/* ---- What comes and goes ---- */
+
+static int churn(const char *address, unsigned seconds)
+{
+    uint64_t until_ms = zks_clock_ms() + 1000u * seconds;
+    struct lagging l;
+    uint64_t rounds = 0;
+    struct wire *w = by_hand_open(address);
+    lagging_open(&l, address, BEHIND);
+    for (; zks_clock_ms() < until_ms; rounds++) {
+        by_hand_many(w, ZNODES, false);
+        lagging_go_on(&l, BEHIND / 2);
+        by_hand_many(w, ZNODES, true);
+        lagging_go_on(&l, BEHIND / 2);
+    }
+    lagging_close(&l);
+    wire_drop(w);
+    (void)printf("%" PRIu64 "\n", rounds);
     return 0;
 }
 
@@ -150,11 +181,50 @@ static unsigned long most(const unsigned long *kb, size_t n)
     return max;
 }
 
-static uint64_t run_workers(const char *address, char **argv, pid_t server, unsigned seconds,
-                            unsigned long kb[SAMPLES])
+/* What a server holds, in kB: the most of it in each part of the time, for a snapshot is made of a second tree
+ * now and then. */
+struct samples {
+    unsigned long memory[SAMPLES];
+    unsigned long files[SAMPLES];
+};
+
+static void sample(struct samples *s, pid_t server, const char *folder, unsigned seconds)
 {
-    FILE *said[WORKERS];
-    pid_t pids[WORKERS];
+    const uint64_t begin = zks_clock_ms();
+    for (unsigned i = 0; i < SAMPLES; i++) {
+        s->memory[i] = s->files[i] = 0;
+        do {
+            const struct timespec between = {.tv_nsec = 200000000};
+            (void)nanosleep(&between, NULL); /* Between two samples, which await nothing. */
+            unsigned long memory = resident_kb(server);
+            unsigned long files = serving_bytes(folder) / 1024;
+            s->memory[i] = memory > s->memory[i] ? memory : s->memory[i];
+            s->files[i] = files > s->files[i] ? files : s->files[i];
+        } while (zks_clock_ms() < begin + 1000u * seconds * (i + 1) / SAMPLES);
+        (void)printf("%s%lu+%lu", i == 0 ? "# resident and files, kB: " : " ", s->memory[i],
+                     s->files[i]);
+        (void)fflush(stdout);
+    }
+    (void)puts("");
+}
+
+static uint64_t number_said(FILE *said, pid_t pid)
+{
+    uint64_t n = 0;
+    if (fscanf(said, "%" SCNu64, &n) != 1) {
+        (void)printf("\nnot ok - a worker has failed\n");
+        exit(1);
+    }
+    (void)fclose(said);
+    (void)waitpid(pid, NULL, 0);
+    return n;
+}
+
+static uint64_t run_workers(const char *address, char **argv, pid_t server, const char *folder,
+                            struct samples *s)
+{
+    FILE *said[WORKERS + 1];
+    pid_t pids[WORKERS + 1];
     uint64_t taken = 0;
     for (unsigned i = 0; i < WORKERS; i++) {
         char number[16];
@@ -162,36 +232,36 @@ static uint64_t run_workers(const char *address, char **argv, pid_t server, unsi
         const char *words[] = {argv[0], "--work", address, number, argv[1], argv[2], argv[3], NULL};
         said[i] = start(&pids[i], words);
     }
-    for (unsigned i = 0; i < SAMPLES; i++) {
-        const struct timespec between = {.tv_sec = seconds / SAMPLES,
-                                         .tv_nsec = 1000000000L / SAMPLES * (seconds % SAMPLES)};
-        (void)nanosleep(&between, NULL); /* Between two samples, which await nothing. */
-        kb[i] = resident_kb(server);
-        (void)printf("%s%lu", i == 0 ? "# resident kB: " : " ", kb[i]);
-        (void)fflush(stdout);
-    }
+    const char *words[] = {argv[0], "--churn", address, argv[1], NULL};
+    said[WORKERS] = start(&pids[WORKERS], words);
+    sample(s, server, folder, (unsigned)atoi(argv[1]));
     for (unsigned i = 0; i < WORKERS; i++) {
-        uint64_t n = 0;
-        if (fscanf(said[i], "%" SCNu64, &n) != 1) {
-            (void)printf("\nnot ok - a worker has failed\n");
-            exit(1);
-        }
-        (void)fclose(said[i]);
-        (void)waitpid(pids[i], NULL, 0);
-        taken += n;
+        taken += number_said(said[i], pids[i]);
     }
-    (void)puts("");
+    (void)printf("# %" PRIu64 " times %d znodes have come and gone\n",
+                 number_said(said[WORKERS], pids[WORKERS]), ZNODES);
     return taken;
+}
+
+/* Whether the last third is as the one before. */
+static bool is_flat(const unsigned long *kb)
+{
+    unsigned long middle = most(kb + SAMPLES / 3, SAMPLES / 3);
+    unsigned long last = most(kb + SAMPLES - SAMPLES / 3, SAMPLES / 3);
+    return last <= middle + middle / 5;
 }
 
 int main(int argc, char **argv)
 {
     char folder[] = "/tmp/zksync-soak-XXXXXX";
     char address[80] = "";
-    unsigned long kb[SAMPLES];
+    struct samples samples;
     pid_t server;
     if (argc == 3 && strcmp(argv[1], "--serve") == 0) {
         return serve(argv[2]);
+    }
+    if (argc == 4 && strcmp(argv[1], "--churn") == 0) {
+        return churn(argv[2], (unsigned)atoi(argv[3]));
     }
     if (argc == 7 && strcmp(argv[1], "--work") == 0) {
         const struct asked a = {(unsigned)atoi(argv[4]), (unsigned)atoi(argv[5]),
@@ -209,23 +279,28 @@ int main(int argc, char **argv)
     }
     address[strcspn(address, "\n")] = '\0';
     size_t before = descriptors(server);
-    uint64_t taken = run_workers(address, argv, server, (unsigned)atoi(argv[1]), kb);
+    unsigned long at_first = resident_kb(server);
+    uint64_t taken = run_workers(address, argv, server, folder, &samples);
     uint64_t until = zks_clock_ms() + 1000u * SETTLE_S;
-    while (descriptors(server) != before && zks_clock_ms() < until) {
+    while ((descriptors(server) != before || serving_bytes(folder) / 1024 > LEFT_KB ||
+            resident_kb(server) > at_first + SLACK_KB) &&
+           zks_clock_ms() < until) {
         it_pause();
     }
     size_t after = descriptors(server);
+    unsigned long left = serving_bytes(folder) / 1024;
+    unsigned long resident = resident_kb(server);
     (void)kill(server, SIGTERM);
     (void)waitpid(server, NULL, 0);
     (void)fclose(said);
     serving_remove(folder);
-    /* A snapshot is made of a second tree, now and then, so it is the peaks that are compared. */
-    unsigned long middle = most(kb + SAMPLES / 3, SAMPLES / 3);
-    unsigned long last = most(kb + SAMPLES - SAMPLES / 3, SAMPLES / 3);
-    bool flat = last <= middle + middle / 5;
-    (void)printf("# %" PRIu64 " locks taken by %s sessions; descriptors %zu before, %zu after\n",
-                 taken, argv[2], before, after);
-    (void)printf("%sok - the memory is flat and no descriptor is left\n",
-                 flat && after == before ? "" : "not ");
-    return flat && after == before ? 0 : 1;
+    bool flat = is_flat(samples.memory) && is_flat(samples.files);
+    bool little = after == before && left <= LEFT_KB && resident <= at_first + SLACK_KB;
+    (void)printf("# %" PRIu64
+                 " locks taken by %s sessions; before and after: descriptors %zu, %zu, "
+                 "resident kB %lu, %lu; kB of files after: %lu\n",
+                 taken, argv[2], before, after, at_first, resident, left);
+    (void)printf("%sok - memory and files are flat, and little is left\n",
+                 flat && little ? "" : "not ");
+    return flat && little ? 0 : 1;
 }

@@ -10,6 +10,8 @@
 #include <time.h>
 
 #include "journal_box.h"
+#include "server/entry.h"
+#include "server/frame.h"
 
 enum { NEVER = 1 << 30 };
 
@@ -138,7 +140,13 @@ static void test_sizes(void **state)
 static void test_lower_limits(void **state)
 {
     (void)state;
-    static const struct zks__tree_limits few = {.nodes = 5, .bytes = 60, .sessions = 1};
+    static const struct zks__tree_limits few = {
+        .nodes = 5, .bytes = 60, .sessions = 1, .acl_entries = 1, .acl_size = 20, .acl_bytes = 30};
+    /* As an earlier version took them: it had no limit of them. */
+    static char id[200001];
+    const struct zks__id ids[] = {{"digest", id}, {"digest", id + 100000}};
+    const struct zks__who long_one = {0, {ids, 2}};
+    const struct zks__ace aces[] = {{31, {"auth", ""}}, {1, {"world", "anyone"}}};
     char folder[128];
     char why[ZKS__WHY_SIZE];
     struct box b;
@@ -152,8 +160,18 @@ static void test_lower_limits(void **state)
         assert_true(box_do(&b, &super, op_create("/s", ZKS__PERSISTENT_SEQUENTIAL)));
         box_begin_session(&b, i + 1);
     }
+    memset(id, 'u', sizeof id - 1);
+    assert_true(box_do(&b, &long_one, op_set_acl("/s0000000003", aces, 2, -1)));
     box_sync(&b);
     box_close(&b);
+    /* From the log, and then from a snapshot. */
+    for (size_t compact = 1; compact <= NEVER; compact += NEVER - 1) {
+        box_open(&b, folder, compact);
+        assert_int_equal(garden_node(&b.g, "/s0000000003")->acl->n, 3);
+        assert_true(box_do(&b, &super, op_set("/", "x", -1)));
+        box_sync(&b);
+        box_close(&b);
+    }
     garden_open(&g, &few, NULL);
     const struct zks__journal_options options = {
         .folder = folder, .compact_bytes = NEVER, .mem = g.heap.mem};
@@ -162,6 +180,8 @@ static void test_lower_limits(void **state)
     g.txn.zxid = zks__tree_zxid(g.tree);
     assert_int_equal(garden_write(&g, &super, &op, &result), ZKS__Z_QUOTAEXCEEDED);
     assert_int_equal(garden_open_session(&g, 77), ZKS__Z_QUOTAEXCEEDED);
+    const struct zks__op acl = op_set_acl("/s0000000003", aces, 2, -1);
+    assert_int_equal(garden_write(&g, &super, &acl, &result), ZKS__Z_QUOTAEXCEEDED);
     zks__journal_close(j);
     garden_close(&g);
     folder_remove(folder);
@@ -227,7 +247,9 @@ static void fill(size_t room, size_t data_len)
     assert_int_equal(rc, ZKS__J_SYSTEM);
     assert_non_null(strstr(b.why, "the disk is full: "));
     assert_non_null(strstr(b.why, folder));
-    /* There is room again, but nobody may rely on what has failed once. */
+    /* There is room again, but nobody may rely on what has failed once: that is to be asked for. */
+    assert_true(zks__journal_dirty(b.journal));
+    assert_false(zks__journal_tend(b.journal, true));
     for (int n = 0; n < 3; n++) {
         (void)box_do(&b, &super, op);
         assert_int_equal(zks__journal_sync(b.journal, again), rc);
@@ -354,6 +376,134 @@ static unsigned long long newest(const char *folder)
     }
     (void)closedir(dir);
     return newest;
+}
+
+/* How large the newest snapshot is. */
+static size_t newest_size(const char *folder)
+{
+    char path[256];
+    struct stat info;
+    (void)snprintf(path, sizeof path, "%s/snapshot.%016llx", folder, newest(folder));
+    assert_int_equal(stat(path, &info), 0);
+    return (size_t)info.st_size;
+}
+
+static size_t files(const char *folder)
+{
+    size_t n = 0;
+    DIR *dir = opendir(folder);
+    const struct dirent *entry;
+    assert_non_null(dir);
+    while ((entry = readdir(dir)) != NULL) {
+        n += entry->d_name[0] != '.';
+    }
+    (void)closedir(dir);
+    return n;
+}
+
+/* From the size of a snapshot that there would be it is known how much of the files is of no use. */
+static void test_size_of_a_snapshot(void **state)
+{
+    (void)state;
+    char folder[128];
+    struct box b;
+    struct zks__tree_counts counts;
+    uint64_t seed = 11;
+    folder_make(folder, "size");
+    box_open(&b, folder, NEVER);
+    for (int i = 0; i < 300; i++) {
+        box_random(&b, &seed);
+    }
+    box_sync(&b);
+    box_close(&b);
+    box_open(&b, folder, 1);
+    (void)box_do(&b, &super, op_set("/", "more", -1));
+    zks__tree_count(b.g.tree, &counts);
+    box_sync(&b);
+    uint64_t entries = zks__entry_total(&counts);
+    assert_in_range(newest_size(folder), ZKS__HEADER_LEN + ZKS__FRAME_HEAD + entries,
+                    ZKS__HEADER_LEN + ZKS__FRAME_HEAD + entries + 7);
+    assert_true(counts.nodes > 10 && counts.sessions > 0);
+    box_close(&b);
+    folder_remove(folder);
+}
+
+static void write_much(struct box *b, bool delete)
+{
+    static char data[20000];
+    char path[32];
+    for (int i = 0; i < 300; i++) {
+        (void)snprintf(path, sizeof path, "/%d", i);
+        struct zks__op op = delete ? op_delete(path, -1) : op_create(path, ZKS__PERSISTENT);
+        op.data = delete ? NULL : data;
+        op.data_len = delete ? 0 : sizeof data;
+        assert_true(box_do(b, &super, op));
+        box_sync(b);
+    }
+}
+
+/* Where the tree needs little of what is in the files they are compacted, even if nothing more is written;
+ * once, and not before all that was appended is synced. */
+static void test_useless_files(void **state)
+{
+    (void)state;
+    char folder[128];
+    struct box b;
+    folder_make(folder, "useless");
+    box_open(&b, folder, NEVER);
+    write_much(&b, false);
+    assert_false(zks__journal_tend(b.journal, true)); /* All of it is needed. */
+    write_much(&b, true);
+    assert_false(zks__journal_tend(b.journal, false));
+    assert_true(box_do(&b, &super, op_set("/", "not synced yet", -1)));
+    assert_false(zks__journal_tend(b.journal, true));
+    box_sync(&b);
+    assert_int_equal(newest(folder), 0);
+    assert_true(zks__journal_tend(b.journal, true));
+    unsigned long long now = newest(folder);
+    assert_true(now == (unsigned long long)b.g.txn.zxid);
+    assert_in_range(newest_size(folder), 1, 2000);
+    assert_int_equal(files(folder), 3); /* And the log, and the lock. */
+    for (int i = 0; i < 3; i++) {
+        assert_false(zks__journal_tend(b.journal, true));
+    }
+    assert_true(newest(folder) == now);
+    box_close(&b);
+    /* With what a sync looks at, the tree's size matters too: here it is none. */
+    box_open(&b, folder, 1 << 20);
+    write_much(&b, false);
+    write_much(&b, true);
+    assert_true(newest(folder) > now);
+    assert_in_range(newest_size(folder), 1, 2 << 20);
+    box_close(&b);
+    folder_remove(folder);
+}
+
+/* A compaction that cannot be made is not tried again and again while nothing is written. */
+static void test_useless_files_that_stay(void **state)
+{
+    (void)state;
+    char folder[128];
+    struct box b;
+    folder_make(folder, "stay");
+    box_open(&b, folder, NEVER);
+    write_much(&b, false);
+    write_much(&b, true);
+    for (int i = 0; i < 5; i++) {
+        b.pool.fail_at = b.pool.asked + 1; /* The tree that a snapshot is made of. */
+        (void)zks__journal_tend(b.journal, true);
+        b.pool.fail_at = 0;
+    }
+    const char *told = text_get(&b.told);
+    const char *first = strstr(told, "which is tried again later");
+    assert_non_null(first);
+    assert_null(strstr(first + 1, "which is tried again later"));
+    write_much(&b, false);
+    write_much(&b, true);
+    assert_true(zks__journal_tend(b.journal, true));
+    assert_true(newest(folder) > 0);
+    box_close(&b);
+    folder_remove(folder);
 }
 
 /* It writes on while snapshots are made. */
@@ -510,12 +660,21 @@ static void test_many(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_nothing), cmocka_unit_test(test_unsynced_is_dropped),
-        cmocka_unit_test(test_by_hand), cmocka_unit_test(test_round_trips),
-        cmocka_unit_test(test_sizes),   cmocka_unit_test(test_lower_limits),
-        cmocka_unit_test(test_in_use),  cmocka_unit_test(test_no_folder),
-        cmocka_unit_test(test_full),    cmocka_unit_test(test_no_memory_to_append),
-        cmocka_unit_test(test_threads), cmocka_unit_test(test_closed_meanwhile),
+        cmocka_unit_test(test_nothing),
+        cmocka_unit_test(test_unsynced_is_dropped),
+        cmocka_unit_test(test_by_hand),
+        cmocka_unit_test(test_round_trips),
+        cmocka_unit_test(test_sizes),
+        cmocka_unit_test(test_lower_limits),
+        cmocka_unit_test(test_in_use),
+        cmocka_unit_test(test_no_folder),
+        cmocka_unit_test(test_full),
+        cmocka_unit_test(test_no_memory_to_append),
+        cmocka_unit_test(test_threads),
+        cmocka_unit_test(test_closed_meanwhile),
+        cmocka_unit_test(test_size_of_a_snapshot),
+        cmocka_unit_test(test_useless_files),
+        cmocka_unit_test(test_useless_files_that_stay),
         cmocka_unit_test(test_many),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
