@@ -164,7 +164,9 @@ static void put_acl(struct wire *w, int32_t n, const char *scheme, size_t id_len
     wire_put_int(w, n);
     for (int32_t i = 0; i < n; i++) {
         memset(id, 'u', id_len);
-        (void)snprintf(id + id_len, 32, id_len > 0 ? "%d:hash" : "", (int)i);
+        if (id_len > 0) {
+            (void)snprintf(id + id_len, 32, "%d:hash", (int)i);
+        }
         wire_put_int(w, id_len > 0 ? 31 : i);
         wire_put_text(w, scheme);
         wire_put_text(w, id);
