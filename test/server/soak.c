@@ -22,7 +22,7 @@ enum {
     BEHIND = 4600, /* Events, 14 MB of them. */
     ZNODES = 50000,
     LEFT_KB = 8 << 10,  /* Of files, where locks alone are left. */
-    SLACK_KB = 16 << 10 /* Of memory. */
+    SLACK_KB = 32 << 10 /* Of memory. */
 };
 
 struct asked {
