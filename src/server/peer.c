@@ -289,7 +289,7 @@ void zks__peers_tell(struct zks__peers *peers, struct zks__watcher *watcher, enu
     if (p->ended || !zks__acl_allows(acl, ZKS__PERM_READ, &ids)) {
         return;
     }
-    size_t at = zks__begin_reply(p, ZKS__XID_EVENT, -1, 0);
+    size_t at = zks__begin_reply(p, ZKS__XID_EVENT, zks__tree_event_zxid(peers->service->tree), 0);
     zks__put_int(&p->out.open, (int32_t)event);
     zks__put_int(&p->out.open, STATE_CONNECTED);
     zks__put_text(&p->out.open, path);

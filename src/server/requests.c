@@ -51,7 +51,7 @@ static void exists(const struct hand *h)
     bool watch = zks__read_bool(h->r);
     struct zks__znode_stat stat;
     int code = h->r->bad ? ZKS__Z_MARSHALLINGERROR
-                         : zks__tree_exists(h->tree, path, watcher_for(h, watch), &stat);
+                         : zks__tree_exists(h->tree, &h->who, path, watcher_for(h, watch), &stat);
     if (code != 0) {
         refuse(h, code);
         return;
@@ -317,34 +317,19 @@ static void add_watch(const struct hand *h)
     end(h, at);
 }
 
-enum watcher_type { CHILDREN_ONLY = 1, DATA_ONLY = 2, ANY = 3 };
-
-static void remove_watches(const struct hand *h)
+/* checkWatches, and removeWatches. */
+static void find_watches(const struct hand *h, bool remove)
 {
     const char *path = zks__read_text(h->r);
     int32_t type = zks__read_int(h->r);
-    if (h->r->bad || type < CHILDREN_ONLY || type > ANY) {
+    if (h->r->bad || type < ZKS__TYPE_CHILDREN || type > ZKS__TYPE_RECURSIVE) {
         refuse(h, ZKS__Z_MARSHALLINGERROR);
         return;
     }
-    bool removed = zks__tree_unwatch(h->tree, path, type != DATA_ONLY, type != CHILDREN_ONLY,
-                                     &h->peer->watcher);
-    refuse(h, removed ? 0 : ZKS__Z_NOWATCHER);
-}
-
-/* ZooKeeper does not look whose watch it is: anybody's will do.  It sees none of the empty path, and fails
- * over one without a slash. */
-static void check_watches(const struct hand *h)
-{
-    const char *path = zks__read_text(h->r);
-    int32_t type = zks__read_int(h->r);
-    if (h->r->bad || type < CHILDREN_ONLY || type > ANY ||
-        (path[0] != '\0' && strchr(path, '/') == NULL)) {
-        refuse(h, ZKS__Z_MARSHALLINGERROR);
-        return;
-    }
-    bool found = path[0] != '\0' &&
-                 zks__tree_has_watch(h->tree, path, type != DATA_ONLY, type != CHILDREN_ONLY, NULL);
+    const struct zks__watcher *watcher = &h->peer->watcher;
+    enum zks__watch_type which = (enum zks__watch_type)type;
+    bool found = remove ? zks__tree_unwatch(h->tree, path, which, watcher)
+                        : zks__tree_has_watch(h->tree, path, which, watcher);
     refuse(h, found ? 0 : ZKS__Z_NOWATCHER);
 }
 
@@ -430,10 +415,8 @@ static void dispatch(const struct hand *h, int32_t opcode)
         add_watch(h);
         break;
     case ZKS__CHECK_WATCHES:
-        check_watches(h);
-        break;
     case ZKS__REMOVE_WATCHES:
-        remove_watches(h);
+        find_watches(h, opcode == ZKS__REMOVE_WATCHES);
         break;
     case ZKS__SET_WATCHES:
     case ZKS__SET_WATCHES2:

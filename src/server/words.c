@@ -9,8 +9,8 @@
 #include "peer.h"
 #include "zksync/zksync.h"
 
-/* The protocol is that of 3.8; who looks at the rest can tell that this is no ZooKeeper. */
-#define VERSION "3.8.0-zksync-" ZKS_VERSION
+/* The protocol and what it means are those of 3.9; the rest tells that this is no ZooKeeper. */
+#define VERSION "3.9.5-zksync-" ZKS_VERSION
 
 enum { LINE_SIZE = 256 };
 

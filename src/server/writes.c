@@ -37,24 +37,46 @@ static bool is_ttl(int32_t flags)
     return flags == ZKS__PERSISTENT_TTL || flags == ZKS__PERSISTENT_SEQUENTIAL_TTL;
 }
 
-/* Outside of a multi the request's type says what kind of znode it is, and the flags the rest; inside it is
- * all in the flags. */
+/* Outside of a multi the request's type says what kind of znode it is, and the flags the rest; inside it
+ * flags alone make containers too, and what has a time to live. */
 static int mode_of(int32_t opcode, int32_t flags, bool in_multi)
 {
-    if (in_multi) {
-        return flags;
-    }
     switch (opcode) {
     case ZKS__CREATE_TTL:
-        return is_ttl(flags) ? flags : -1;
+        return in_multi || is_ttl(flags) ? flags : -1;
     case ZKS__CREATE_CONTAINER:
         return flags == ZKS__PERSISTENT ? ZKS__CONTAINER : flags;
     default:
-        return flags == ZKS__CONTAINER ? ZKS__PERSISTENT : flags;
+        return flags == ZKS__CONTAINER && !in_multi ? ZKS__PERSISTENT : flags;
     }
 }
 
+/* ZooKeeper cannot read a multi with a create of no kind that it knows, nor with one that needs a time to
+ * live and is no createTTL. */
+static bool is_readable_in_multi(int32_t opcode, int32_t flags)
+{
+    return opcode == ZKS__CREATE_TTL || (flags >= ZKS__PERSISTENT && flags <= ZKS__CONTAINER);
+}
+
 /* ---- What is asked for ---- */
+
+/* None is as good as an empty text, which is the id of nobody and no scheme: such an entry is not valid.
+ * "auth" is the client itself, and kazoo sends no id with it. */
+static const char *text_of(const char *text)
+{
+    return text != NULL ? text : "";
+}
+
+/* Where ZooKeeper itself fails over an id that is none. */
+static bool needs_id(const char *scheme)
+{
+    static const char *const schemes[] = {"world", "digest", "ip"};
+    bool needs = false;
+    for (size_t i = 0; scheme != NULL && i < sizeof schemes / sizeof schemes[0]; i++) {
+        needs = needs || strcmp(scheme, schemes[i]) == 0;
+    }
+    return needs;
+}
 
 /* `*aces` is where entries can be put, and then what is behind those that were. */
 static void read_acl(struct zks__reader *r, struct zks__op *op, struct zks__ace **aces)
@@ -63,11 +85,10 @@ static void read_acl(struct zks__reader *r, struct zks__op *op, struct zks__ace 
     op->aces = *aces;
     for (size_t i = 0; i < op->n_aces; i++) {
         int32_t perms = zks__read_int(r);
-        const char *scheme = zks__read_text(r);
+        const char *scheme = zks__read_text_or_null(r);
         const char *id = zks__read_text_or_null(r);
-        /* "auth" is whoever asks: kazoo then names nobody. */
-        r->bad = r->bad || (id == NULL && strcmp(scheme, "auth") != 0);
-        *(*aces)++ = (struct zks__ace){perms, {scheme, id != NULL ? id : ""}};
+        r->bad = r->bad || (id == NULL && needs_id(scheme));
+        *(*aces)++ = (struct zks__ace){perms, {text_of(scheme), text_of(id)}};
     }
 }
 
@@ -85,7 +106,9 @@ static bool read_op(struct zks__reader *r, int32_t opcode, bool in_multi, struct
         op->kind = ZKS__OP_CREATE;
         op->data = zks__read_data(r, &op->data_len);
         read_acl(r, op, aces);
-        op->mode = mode_of(opcode, zks__read_int(r), in_multi);
+        op->mode = zks__read_int(r);
+        r->bad = r->bad || (in_multi && !is_readable_in_multi(opcode, op->mode));
+        op->mode = mode_of(opcode, op->mode, in_multi);
         op->ttl_ms = opcode == ZKS__CREATE_TTL ? zks__read_long(r) : -1;
         return true;
     case ZKS__DELETE:
@@ -160,11 +183,12 @@ static void put_head(struct zks__writer *out, int32_t type, bool done, int32_t c
     zks__put_int(out, code);
 }
 
-/* Only of containers and of what has a time to live is the Stat told. */
-static void put_result(struct zks__writer *out, const struct zks__op *op,
+/* Of containers and of what has a time to live the Stat is told whatever the request was. */
+static void put_result(struct zks__writer *out, int32_t opcode, const struct zks__op *op,
                        const struct zks__op_result *result, bool done)
 {
-    bool stat = op->mode == ZKS__CONTAINER || is_ttl(op->mode);
+    bool stat = opcode == ZKS__CREATE2 || opcode == ZKS__CREATE_CONTAINER ||
+                op->mode == ZKS__CONTAINER || is_ttl(op->mode);
     if (!done) {
         put_head(out, ZKS__ERROR, false, result->code);
         zks__put_int(out, result->code);
@@ -189,7 +213,8 @@ static void put_result(struct zks__writer *out, const struct zks__op *op,
 }
 
 /* Returns how many parts there are; SIZE_MAX for what is no request. */
-static size_t read_parts(struct zks__reader *r, struct zks__op *ops, struct zks__ace *aces)
+static size_t read_parts(struct zks__reader *r, struct zks__op *ops, struct zks__ace *aces,
+                         int32_t *types)
 {
     size_t n = 0;
     for (;;) {
@@ -202,7 +227,7 @@ static size_t read_parts(struct zks__reader *r, struct zks__op *ops, struct zks_
         if (!read_op(r, type, true, &ops[n], &aces) || r->bad) {
             return SIZE_MAX;
         }
-        n++;
+        types[n++] = type;
     }
 }
 
@@ -214,14 +239,16 @@ static void write_several(struct zks__peer *p, const struct zks__who *who, int32
     size_t most_aces = left / ACE_MIN + 1;
     struct zks__op *ops;
     struct zks__op_result *results;
-    ops = zks__scratch(p->peers, most * (sizeof *ops + sizeof *results) +
+    ops = zks__scratch(p->peers, most * (sizeof *ops + sizeof *results + sizeof(int32_t)) +
                                      most_aces * sizeof(struct zks__ace));
     if (ops == NULL) {
         refuse(p, xid, ZKS__Z_SYSTEMERROR);
         return;
     }
     results = (struct zks__op_result *)(ops + most);
-    size_t n = read_parts(r, ops, (struct zks__ace *)(results + most));
+    struct zks__ace *aces = (struct zks__ace *)(results + most);
+    int32_t *types = (int32_t *)(aces + most_aces);
+    size_t n = read_parts(r, ops, aces, types);
     if (n == SIZE_MAX) {
         refuse(p, xid, ZKS__Z_MARSHALLINGERROR);
         return;
@@ -230,7 +257,7 @@ static void write_several(struct zks__peer *p, const struct zks__who *who, int32
     size_t at = begin(p, xid, 0);
     for (size_t i = 0; i < n; i++) {
         say_limit(p, results[i].code, results[i].limit);
-        put_result(&p->out.open, &ops[i], &results[i], done);
+        put_result(&p->out.open, types[i], &ops[i], &results[i], done);
     }
     put_head(&p->out.open, ZKS__ERROR, true, ZKS__ERROR);
     zks__end_reply(p, at);

@@ -296,8 +296,10 @@ void zks__node_stat(const struct zks__znode *node, struct zks__znode_stat *stat)
 void zks__tree_tell(struct zks__tree *tree, enum zks__event event, const struct zks__znode *node)
 {
     tree->event_acl = node->acl;
+    tree->event_zxid = tree->zxid;
     zks__watch_fire(&tree->watches, event, node->path, tree->tell, tree->arg);
     tree->event_acl = NULL;
+    tree->event_zxid = -1;
 }
 
 void zks__tree_tell_deleted(struct zks__tree *tree, const struct zks__znode *node)

@@ -62,7 +62,8 @@ struct zks__tree {
     struct zks__kindred containers;
     struct zks__kindred ttls;
     struct zks__znode *root;
-    const struct zks__acl *event_acl; /* Of the znode that is told of. */
+    const struct zks__acl *event_acl; /* Of the znode that is told of, */
+    int64_t event_zxid;               /* and of the write; -1 while nothing is told. */
     struct zks__znode *gone;          /* What the last write has taken out, by next_kin. */
 };
 

@@ -73,6 +73,7 @@ struct zks__tree *zks__tree_new(const struct zks__mem *mem, const struct zks__tr
     tree->limits.watch_bytes = limit(limits->watch_bytes);
     tree->tell = tell;
     tree->arg = arg;
+    tree->event_zxid = -1;
     bool made =
         zks__map_init(&tree->nodes, &tree->mem) && zks__map_init(&tree->sessions, &tree->mem) &&
         zks__acls_init(&tree->acls, &tree->mem) &&
@@ -119,6 +120,11 @@ void zks__tree_free(struct zks__tree *tree)
 const struct zks__acl *zks__tree_event_acl(const struct zks__tree *tree)
 {
     return tree->event_acl;
+}
+
+int64_t zks__tree_event_zxid(const struct zks__tree *tree)
+{
+    return tree->event_zxid;
 }
 
 int64_t zks__tree_zxid(const struct zks__tree *tree)
@@ -246,22 +252,6 @@ const char *zks__tree_reapable(const struct zks__tree *tree, int64_t time_ms, co
 
 /* ---- Reads ---- */
 
-int zks__tree_exists(struct zks__tree *tree, const char *path, struct zks__watcher *watcher,
-                     struct zks__znode_stat *stat)
-{
-    const struct zks__znode *node = zks__node_find(tree, path);
-    int code =
-        watcher != NULL ? zks__watch_add(&tree->watches, ZKS__WATCHED_NODE, path, watcher) : 0;
-    if (code != 0) {
-        return code;
-    }
-    if (node == NULL) {
-        return ZKS__Z_NONODE;
-    }
-    zks__node_stat(node, stat);
-    return 0;
-}
-
 /* The znode of a read that needs a permission and may set a watch. */
 static int read(struct zks__tree *tree, const struct zks__who *who, const char *path, int32_t perms,
                 enum zks__watched what, struct zks__watcher *watcher, struct zks__znode **node)
@@ -274,6 +264,20 @@ static int read(struct zks__tree *tree, const struct zks__who *who, const char *
         return ZKS__Z_NOAUTH;
     }
     return watcher != NULL ? zks__watch_add(&tree->watches, what, path, watcher) : 0;
+}
+
+int zks__tree_exists(struct zks__tree *tree, const struct zks__who *who, const char *path,
+                     struct zks__watcher *watcher, struct zks__znode_stat *stat)
+{
+    struct zks__znode *node;
+    int code = read(tree, who, path, ZKS__PERM_READ, ZKS__WATCHED_NODE, watcher, &node);
+    if (code == 0) {
+        zks__node_stat(node, stat);
+    } else if (code == ZKS__Z_NONODE && watcher != NULL) {
+        int added = zks__watch_add(&tree->watches, ZKS__WATCHED_NODE, path, watcher);
+        code = added != 0 ? added : code;
+    }
+    return code;
 }
 
 int zks__tree_get(struct zks__tree *tree, const struct zks__who *who, const char *path,
@@ -399,20 +403,45 @@ int zks__tree_watch(struct zks__tree *tree, const char *path, bool recursive,
     return zks__watch_keep(&tree->watches, path, recursive, watcher);
 }
 
-bool zks__tree_has_watch(const struct zks__tree *tree, const char *path, bool children, bool node,
+/* The modes that a type means, of the watches on the znode and on its children. */
+struct meant {
+    unsigned node;
+    unsigned children;
+};
+
+static struct meant modes_of(enum zks__watch_type type)
+{
+    switch (type) {
+    case ZKS__TYPE_CHILDREN:
+        return (struct meant){.children = ZKS__WATCH_ONCE};
+    case ZKS__TYPE_DATA:
+        return (struct meant){.node = ZKS__WATCH_ONCE};
+    case ZKS__TYPE_PERSISTENT:
+        return (struct meant){ZKS__WATCH_PERSISTENT, ZKS__WATCH_PERSISTENT};
+    case ZKS__TYPE_RECURSIVE:
+        return (struct meant){.node = ZKS__WATCH_RECURSIVE};
+    case ZKS__TYPE_ANY:
+        break;
+    }
+    return (struct meant){ZKS__WATCH_ANY, ZKS__WATCH_ANY};
+}
+
+bool zks__tree_has_watch(const struct zks__tree *tree, const char *path, enum zks__watch_type type,
                          const struct zks__watcher *watcher)
 {
     const struct zks__watch_table *t = &tree->watches;
-    return (children && zks__watch_has(t, ZKS__WATCHED_CHILDREN, path, watcher)) ||
-           (node && zks__watch_has(t, ZKS__WATCHED_NODE, path, watcher));
+    struct meant modes = modes_of(type);
+    return zks__watch_has(t, ZKS__WATCHED_CHILDREN, path, watcher, modes.children) ||
+           zks__watch_has(t, ZKS__WATCHED_NODE, path, watcher, modes.node);
 }
 
-bool zks__tree_unwatch(struct zks__tree *tree, const char *path, bool children, bool node,
+bool zks__tree_unwatch(struct zks__tree *tree, const char *path, enum zks__watch_type type,
                        const struct zks__watcher *watcher)
 {
     struct zks__watch_table *t = &tree->watches;
-    bool had = children && zks__watch_drop(t, ZKS__WATCHED_CHILDREN, path, watcher);
-    return (node && zks__watch_drop(t, ZKS__WATCHED_NODE, path, watcher)) || had;
+    struct meant modes = modes_of(type);
+    bool had = zks__watch_drop(t, ZKS__WATCHED_CHILDREN, path, watcher, modes.children);
+    return zks__watch_drop(t, ZKS__WATCHED_NODE, path, watcher, modes.node) || had;
 }
 
 struct zks__watch_table *zks__tree_watches(struct zks__tree *tree)

@@ -6,7 +6,7 @@
  * writes make the same tree.  Where memory is short, or a limit is reached, a call says so and has
  * changed nothing.
  *
- * What a real server of ZooKeeper 3.8 answers to the same requests, one after the other, this answers:
+ * What a real server of ZooKeeper 3.9 answers to the same requests, one after the other, this answers:
  * the same error where several would fit, the same Stat, and the same events in the same order. */
 #ifndef ZKS_TREE_TREE_H
 #define ZKS_TREE_TREE_H
@@ -62,6 +62,10 @@ struct zks__tree *zks__tree_new(const struct zks__mem *mem, const struct zks__tr
 /* zks__tree_event_acl: only in `tell`: the list of the znode that the event names, as it is at that moment,
  * by which a server decides whether the watcher may hear of it; NULL where everybody may. */
 const struct zks__acl *zks__tree_event_acl(const struct zks__tree *tree);
+
+/* zks__tree_event_zxid: only in `tell`: the zxid of the write that causes the event; -1 for one that a watch
+ * causes that is set again. */
+int64_t zks__tree_event_zxid(const struct zks__tree *tree);
 
 /* zks__tree_free: NULL is fine.  Watchers must be closed first, or be forgotten with it. */
 void zks__tree_free(struct zks__tree *tree);
@@ -178,8 +182,10 @@ const char *zks__tree_ephemerals(const struct zks__tree *tree, int64_t session, 
 /* Each returns an enum zks__code.  `watcher` is NULL where no watch is to be set; pointers are good
  * until the next write. */
 
-int zks__tree_exists(struct zks__tree *tree, const char *path, struct zks__watcher *watcher,
-                     struct zks__znode_stat *stat);
+/* zks__tree_exists: needs the permission to read a znode that is there.  A watch of one that is not there is
+ * set all the same. */
+int zks__tree_exists(struct zks__tree *tree, const struct zks__who *who, const char *path,
+                     struct zks__watcher *watcher, struct zks__znode_stat *stat);
 
 /* `data` is NULL where the znode has none. */
 int zks__tree_get(struct zks__tree *tree, const struct zks__who *who, const char *path,
@@ -253,16 +259,24 @@ int zks__tree_rewatch(struct zks__tree *tree, enum zks__watched what, bool exist
 
 /* zks__tree_watch: a persistent or recursive watch, as addWatch sets it, on any path, whether or not
  * there is a znode or one may read it.  A client that comes back sets it in the same way: it never
- * fires for what was missed.  A read with the same watcher makes its half of it fire once. */
+ * fires for what was missed. */
 int zks__tree_watch(struct zks__tree *tree, const char *path, bool recursive,
                     struct zks__watcher *watcher);
 
-/* zks__tree_has_watch: whether there is a watch of that very path, of its children or of the znode; a
- * `watcher` of NULL asks for anybody's, as checkWatches does.  zks__tree_unwatch: takes it away, and
- * says whether there was one.  A persistent or recursive watch is both, and may lose one half. */
-bool zks__tree_has_watch(const struct zks__tree *tree, const char *path, bool children, bool node,
+/* Which of a watcher's watches on a path are meant; the numbers are those of the wire. */
+enum zks__watch_type {
+    ZKS__TYPE_CHILDREN = 1, /* The one on the children that fires once, */
+    ZKS__TYPE_DATA = 2,     /* and the one on the znode. */
+    ZKS__TYPE_ANY = 3,
+    ZKS__TYPE_PERSISTENT = 4,
+    ZKS__TYPE_RECURSIVE = 5
+};
+
+/* zks__tree_has_watch: whether the watcher has such a watch on that very path.  zks__tree_unwatch: removes
+ * it, and says whether there was one. */
+bool zks__tree_has_watch(const struct zks__tree *tree, const char *path, enum zks__watch_type type,
                          const struct zks__watcher *watcher);
-bool zks__tree_unwatch(struct zks__tree *tree, const char *path, bool children, bool node,
+bool zks__tree_unwatch(struct zks__tree *tree, const char *path, enum zks__watch_type type,
                        const struct zks__watcher *watcher);
 
 /* zks__tree_watches: the table, to look a watch up or to take it away. */

@@ -17,7 +17,7 @@ struct zks__watch_entry {
     struct zks__link link;
     struct watched_path *path;
     struct zks__watcher *watcher;
-    enum zks__watch_mode mode;
+    unsigned modes;                /* A set of enum zks__watch_mode. */
     struct zks__watch_entry *prev; /* Of the path. */
     struct zks__watch_entry *next;
     struct zks__watch_entry *prev_of_watcher;
@@ -131,12 +131,16 @@ static void drop_path(struct zks__watch_table *t, struct watched_path *p)
     zks__mem_free(t->paths.mem, p);
 }
 
-static void set_mode(struct zks__watch_table *t, struct zks__watch_entry *e,
-                     enum zks__watch_mode mode)
+static bool is_recursive(const struct zks__watch_entry *e)
 {
-    t->recursive -= e->mode == ZKS__WATCH_RECURSIVE;
-    t->recursive += mode == ZKS__WATCH_RECURSIVE;
-    e->mode = mode;
+    return (e->modes & ZKS__WATCH_RECURSIVE) != 0;
+}
+
+static void set_modes(struct zks__watch_table *t, struct zks__watch_entry *e, unsigned modes)
+{
+    t->recursive -= is_recursive(e);
+    e->modes = modes;
+    t->recursive += is_recursive(e);
 }
 
 /* The entry that is there, as it is, or a new one. */
@@ -186,7 +190,7 @@ static int enter(struct zks__watch_table *t, enum zks__watched what, const char 
 static void drop(struct zks__watch_table *t, struct zks__watch_entry *e)
 {
     struct watched_path *p = e->path;
-    set_mode(t, e, ZKS__WATCH_ONCE);
+    set_modes(t, e, 0);
     if (e->prev != NULL) {
         e->prev->next = e->next;
     } else {
@@ -216,47 +220,59 @@ int zks__watch_add(struct zks__watch_table *t, enum zks__watched what, const cha
     struct zks__watch_entry *e;
     int code = enter(t, what, path, watcher, &e);
     if (code == 0) {
-        set_mode(t, e, ZKS__WATCH_ONCE);
+        set_modes(t, e, e->modes | ZKS__WATCH_ONCE);
     }
     return code;
+}
+
+/* Removes modes, and the entry with the last one. */
+static void remove_modes(struct zks__watch_table *t, struct zks__watch_entry *e, unsigned modes)
+{
+    set_modes(t, e, e->modes & ~modes);
+    if (e->modes == 0) {
+        drop(t, e);
+    }
 }
 
 int zks__watch_keep(struct zks__watch_table *t, const char *path, bool recursive,
                     struct zks__watcher *watcher)
 {
-    enum zks__watch_mode mode = recursive ? ZKS__WATCH_RECURSIVE : ZKS__WATCH_PERSISTENT;
-    bool had = zks__watch_has(t, ZKS__WATCHED_NODE, path, watcher);
     struct zks__watch_entry *node;
     struct zks__watch_entry *children;
     int code = enter(t, ZKS__WATCHED_NODE, path, watcher, &node);
     if (code != 0) {
         return code;
     }
+    if (recursive) {
+        set_modes(t, node, node->modes | ZKS__WATCH_RECURSIVE);
+        return 0;
+    }
     code = enter(t, ZKS__WATCHED_CHILDREN, path, watcher, &children);
     if (code == 0) {
-        set_mode(t, node, mode);
-        set_mode(t, children, mode);
-    } else if (!had) {
+        set_modes(t, node, node->modes | ZKS__WATCH_PERSISTENT);
+        set_modes(t, children, children->modes | ZKS__WATCH_PERSISTENT);
+    } else if (node->modes == 0) {
         drop(t, node);
     }
     return code;
 }
 
 bool zks__watch_has(const struct zks__watch_table *t, enum zks__watched what, const char *path,
-                    const struct zks__watcher *watcher)
+                    const struct zks__watcher *watcher, unsigned modes)
 {
-    return watcher != NULL ? find(t, what, path, watcher) != NULL
-                           : find_path(t, what, path) != NULL;
+    const struct zks__watch_entry *e = find(t, what, path, watcher);
+    return e != NULL && (e->modes & modes) != 0;
 }
 
 bool zks__watch_drop(struct zks__watch_table *t, enum zks__watched what, const char *path,
-                     const struct zks__watcher *watcher)
+                     const struct zks__watcher *watcher, unsigned modes)
 {
     struct zks__watch_entry *e = find(t, what, path, watcher);
-    if (e != NULL) {
-        drop(t, e);
+    bool had = e != NULL && (e->modes & modes) != 0;
+    if (had) {
+        remove_modes(t, e, modes);
     }
-    return e != NULL;
+    return had;
 }
 
 /* An event, and how it is told. */
@@ -283,48 +299,37 @@ static void fire_at(const struct firing *f, enum zks__watched what)
     struct zks__watch_entry *e = p != NULL ? p->first : NULL;
     while (e != NULL) {
         struct zks__watch_entry *next = e->next;
-        if (e->mode != ZKS__WATCH_RECURSIVE || f->event != ZKS__EVENT_CHILDREN_CHANGED) {
-            tell_once(f, e->watcher);
-        }
-        if (e->mode == ZKS__WATCH_ONCE) {
-            drop(f->t, e);
-        }
+        tell_once(f, e->watcher);
+        remove_modes(f->t, e, ZKS__WATCH_ONCE);
         e = next;
     }
 }
 
 /* The first `len` bytes are a path above. */
-static void fire_from(const struct firing *f, enum zks__watched what, size_t len, uint64_t sum)
+static void fire_from(const struct firing *f, size_t len, uint64_t sum)
 {
-    const struct watched_path *p = find_bytes(f->t, what, f->path, len, hash_sum(what, sum));
+    const struct watched_path *p =
+        find_bytes(f->t, ZKS__WATCHED_NODE, f->path, len, hash_sum(ZKS__WATCHED_NODE, sum));
     const struct zks__watch_entry *e = p != NULL ? p->first : NULL;
     for (; e != NULL; e = e->next) {
-        if (e->mode == ZKS__WATCH_RECURSIVE) {
+        if (is_recursive(e)) {
             tell_once(f, e->watcher);
         }
     }
 }
 
 /* Downwards, for so each byte is hashed once. */
-static void fire_above(const struct firing *f, enum zks__watched what)
+static void fire_above(const struct firing *f)
 {
     uint64_t sum = no_path;
     for (size_t i = 0; f->path[i] != '\0'; i++) {
         if (f->path[i] == '/' && i > 0) {
-            fire_from(f, what, i, sum);
+            fire_from(f, i, sum);
         }
         sum = longer(sum, f->path[i]);
         if (i == 0 && f->path[1] != '\0') {
-            fire_from(f, what, 1, sum);
+            fire_from(f, 1, sum);
         }
-    }
-}
-
-static void fire(const struct firing *f, enum zks__watched what)
-{
-    fire_at(f, what);
-    if (f->t->recursive > 0 && f->event != ZKS__EVENT_CHILDREN_CHANGED) {
-        fire_above(f, what);
     }
 }
 
@@ -336,10 +341,13 @@ void zks__watch_fire(struct zks__watch_table *t, enum zks__event event, const ch
     const struct firing f = {t, event, path, tell, arg};
     t->events++;
     if (event != ZKS__EVENT_CHILDREN_CHANGED) {
-        fire(&f, ZKS__WATCHED_NODE);
+        fire_at(&f, ZKS__WATCHED_NODE);
+        if (t->recursive > 0) {
+            fire_above(&f);
+        }
     }
     if (event == ZKS__EVENT_CHILDREN_CHANGED || event == ZKS__EVENT_DELETED) {
-        fire(&f, ZKS__WATCHED_CHILDREN);
+        fire_at(&f, ZKS__WATCHED_CHILDREN);
     }
 }
 

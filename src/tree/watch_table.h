@@ -16,9 +16,14 @@ enum zks__event {
 /* What is watched: the znode itself (by exists and get), or its children. */
 enum zks__watched { ZKS__WATCHED_NODE, ZKS__WATCHED_CHILDREN };
 
-/* How long: until it has fired; until it is taken away; so too, and for all below the path.  One who
- * watches has one watch of each kind on a path, and the last one that was set says how. */
-enum zks__watch_mode { ZKS__WATCH_ONCE, ZKS__WATCH_PERSISTENT, ZKS__WATCH_RECURSIVE };
+/* How long: until it has fired; until it is removed; so too, and for all below the path.  A watcher can
+ * have a watch of each mode on a path side by side, and none of them changes another. */
+enum zks__watch_mode {
+    ZKS__WATCH_ONCE = 1,
+    ZKS__WATCH_PERSISTENT = 2,
+    ZKS__WATCH_RECURSIVE = 4,
+    ZKS__WATCH_ANY = 7 /* A set of modes, as are the others. */
+};
 
 /* Somebody who watches, as a connection: memory of the owner's, all zeros at first. */
 struct zks__watcher {
@@ -40,28 +45,29 @@ struct zks__watch_table {
 bool zks__watch_table_init(struct zks__watch_table *t, const struct zks__mem *mem, size_t max);
 void zks__watch_table_close(struct zks__watch_table *t);
 
-/* zks__watch_add: sets a watch that fires once.  One that is there becomes such a one, even where it
- * was to stay: so does a server before 3.9.  ZKS__Z_SYSTEMERROR without memory, ZKS__Z_QUOTAEXCEEDED
- * where there are as many as there may be, or their paths are as long as they may be together. */
+/* zks__watch_add: sets a watch that fires once.  ZKS__Z_SYSTEMERROR without memory, ZKS__Z_QUOTAEXCEEDED
+ * where there are as many as there may be, all modes of a watcher on a path counted as one, or where their paths are as
+ * long as they may be together. */
 int zks__watch_add(struct zks__watch_table *t, enum zks__watched what, const char *path,
                    struct zks__watcher *watcher);
 
-/* zks__watch_keep: sets both watches of a path to be told of each change from now on, or changes those
- * that are there.  Codes are those of zks__watch_add(), and each of the two counts. */
+/* zks__watch_keep: sets a watch that stays: a persistent one on the znode and on its children, a recursive
+ * one on the znode alone, since each child is told of for itself.  Codes are those of zks__watch_add(), and
+ * each of the two counts. */
 int zks__watch_keep(struct zks__watch_table *t, const char *path, bool recursive,
                     struct zks__watcher *watcher);
 
-/* zks__watch_has: whether the watch is set; a `watcher` of NULL asks for anybody's. */
+/* zks__watch_has: whether a watch of one of these modes is set. */
 bool zks__watch_has(const struct zks__watch_table *t, enum zks__watched what, const char *path,
-                    const struct zks__watcher *watcher);
+                    const struct zks__watcher *watcher, unsigned modes);
 
-/* zks__watch_drop: takes a watch away; false where there was none. */
+/* zks__watch_drop: removes the watches of these modes; false where there was none. */
 bool zks__watch_drop(struct zks__watch_table *t, enum zks__watched what, const char *path,
-                     const struct zks__watcher *watcher);
+                     const struct zks__watcher *watcher, unsigned modes);
 
 /* zks__watch_fire: uses up the watches that an event is about and that do not stay, and tells each of
- * the watchers, which may not change the table meanwhile.  Whoever watches in several ways is told
- * once.  Recursive watches are not told that children have changed: each child tells for itself. */
+ * the watchers, which may not change the table meanwhile.  A watcher that watches in several ways is told
+ * once. */
 void zks__watch_fire(struct zks__watch_table *t, enum zks__event event, const char *path,
                      void (*tell)(void *arg, struct zks__watcher *watcher, enum zks__event event,
                                   const char *path),

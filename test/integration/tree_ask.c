@@ -86,6 +86,7 @@ static const struct {
     [ASK_SET_WATCHES2] = {"setWatches2", WIRE_SET_WATCHES2, 0},
     [ASK_CHECK_WATCHES] = {"checkWatches", WIRE_CHECK_WATCHES, 0},
     [ASK_REMOVE_WATCHES] = {"removeWatches", WIRE_REMOVE_WATCHES, 0},
+    [ASK_ADD_WATCH] = {"addWatch", WIRE_ADD_WATCH, HAS_RESULT},
     [ASK_SYNC] = {"sync", WIRE_SYNC, HAS_PATH},
     [ASK_CLOSE] = {"closeSession", WIRE_CLOSE_SESSION, 0},
 };
@@ -131,15 +132,12 @@ static void put_aces(const struct ask *ask, struct wire *w)
 static void put_lists(const struct ask *ask, struct wire *w)
 {
     wire_put_long(w, ask->wire_zxid);
-    for (size_t i = 0; i < LISTS; i++) {
+    size_t n = ask->kind == ASK_SET_WATCHES2 ? LISTS : LIST_PERSISTENT;
+    for (size_t i = 0; i < n; i++) {
         wire_put_int(w, (int32_t)ask->n_lists[i]);
         for (size_t k = 0; k < ask->n_lists[i]; k++) {
             wire_put_text(w, ask->lists[i][k]);
         }
-    }
-    /* Persistent and recursive watches. */
-    for (size_t i = 0; i < 2 && ask->kind == ASK_SET_WATCHES2; i++) {
-        wire_put_int(w, 0);
     }
 }
 
@@ -191,7 +189,10 @@ static void put_ask(const struct ask *ask, struct wire *w)
         break;
     case ASK_CHECK_WATCHES:
     case ASK_REMOVE_WATCHES:
-        wire_put_int(w, (int32_t)ask->watcher);
+        wire_put_int(w, (int32_t)ask->watch_type);
+        break;
+    case ASK_ADD_WATCH:
+        wire_put_int(w, ask->recursive);
         break;
     case ASK_MULTI:
     case ASK_MULTI_READ:
@@ -299,6 +300,9 @@ static void read_body(const struct ask *ask, struct wire_in *in, struct arena *a
     }
     if (answer->has & HAS_COUNT) {
         answer->count = wire_get_int(in);
+    }
+    if (answer->has & HAS_RESULT) {
+        answer->result = wire_get_int(in);
     }
     if (answer->has & HAS_PARTS) {
         read_parts(ask, in, arena, answer);

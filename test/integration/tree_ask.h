@@ -42,6 +42,7 @@ enum ask_kind {
     ASK_SET_WATCHES2,
     ASK_CHECK_WATCHES,
     ASK_REMOVE_WATCHES,
+    ASK_ADD_WATCH,
     ASK_SYNC,
     ASK_CLOSE,
     ASK_KINDS
@@ -50,10 +51,8 @@ enum ask_kind {
 /* What a server says where its own code has failed; no tree does. */
 enum { CODE_MARSHALLINGERROR = -5 };
 
-/* The numbers are those of the wire. */
-enum watcher_type { WATCHER_CHILDREN = 1, WATCHER_DATA = 2, WATCHER_ANY = 3 };
-
-enum { LIST_DATA, LIST_EXISTS, LIST_CHILDREN, LISTS };
+/* setWatches has the first three. */
+enum { LIST_DATA, LIST_EXISTS, LIST_CHILDREN, LIST_PERSISTENT, LIST_RECURSIVE, LISTS };
 
 struct ask {
     enum ask_kind kind;
@@ -67,7 +66,8 @@ struct ask {
     int64_t ttl_ms;
     int32_t version;
     bool watch;
-    enum watcher_type watcher;
+    enum zks__watch_type watch_type;
+    bool recursive;
     int64_t model_zxid; /* What a client that sets its watches anew has seen, by the model, */
     int64_t wire_zxid;  /* and by the server. */
     const char **lists[LISTS];
@@ -84,7 +84,8 @@ enum {
     HAS_NAMES = 8,
     HAS_ACL = 16,
     HAS_COUNT = 32,
-    HAS_PARTS = 64
+    HAS_PARTS = 64,
+    HAS_RESULT = 128
 };
 
 struct answer {
@@ -100,6 +101,7 @@ struct answer {
     struct zks__ace *aces;
     size_t n_aces;
     int32_t count;
+    int32_t result; /* Of addWatch: a code once more. */
     struct answer *parts;
     size_t n_parts;
 };

@@ -125,7 +125,7 @@ static void hear_event(struct comparison *c, struct client *client, struct wire_
     wire_get_event(&frame->body, &event);
     size_t at = find_event(m, &event);
     if (at == m->n_items || !hearing_fits(m, m->next_item, at) || event.state != CONNECTED ||
-        frame->zxid != -1 || frame->err != 0) {
+        !relation_event(&c->relation, m->items[at].event_zxid, frame->zxid) || frame->err != 0) {
         differ(c, client,
                "client %zu hears of event %d of \"%.*s\" (state %d, zxid %" PRId64 ", error %d)",
                client->number, event.type, (int)event.path.len, (const char *)event.path.at,
@@ -466,6 +466,7 @@ void comparison_open(struct comparison *c, const char *top, uint64_t seed)
         c->members[i] = &client->member;
     }
     model_open(&c->model, &c->arena, c->members, CLIENTS);
+    c->model.before_39 = ens_release() < 309;
     for (size_t i = 0; i < CLIENTS; i++) {
         client_renew(c, &c->clients[i], comparison_server(c, i));
     }

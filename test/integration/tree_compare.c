@@ -88,6 +88,15 @@ static bool same_zxid(const struct relation *r, int64_t by_model, int64_t by_ser
            r->zxids[by_model] == by_server;
 }
 
+bool relation_event(struct relation *r, int64_t model_zxid, int64_t server_zxid)
+{
+    if (model_zxid < 0) {
+        return server_zxid == model_zxid;
+    }
+    return model_zxid > r->model_zxid ? relation_advance(r, model_zxid, server_zxid)
+                                      : same_zxid(r, model_zxid, server_zxid);
+}
+
 /* The time of a write is learnt where it is first seen, and must be the same from then on. */
 static bool same_time(struct relation *r, int64_t by_model, int64_t by_server)
 {
@@ -155,6 +164,7 @@ static bool same_plain(struct relation *r, const struct answer *a, const struct 
            ((a->has & HAS_NAMES) == 0 || same_names(a, b)) &&
            ((a->has & HAS_ACL) == 0 || same_aces(a, b)) &&
            ((a->has & HAS_COUNT) == 0 || a->count == b->count) &&
+           ((a->has & HAS_RESULT) == 0 || a->result == b->result) &&
            ((a->has & HAS_STAT) == 0 || same_stat(r, &a->stat, &b->stat));
 }
 

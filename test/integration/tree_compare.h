@@ -45,6 +45,9 @@ int64_t relation_zxid(const struct relation *r, int64_t model_zxid);
  * where that cannot be.  The server may be ahead: somebody else has written something. */
 bool relation_advance(struct relation *r, int64_t model_zxid, int64_t server_zxid);
 
+/* relation_event: the same of an event, which may be of an earlier write, or of none (-1). */
+bool relation_event(struct relation *r, int64_t model_zxid, int64_t server_zxid);
+
 /* relation_add_outer: what the model and a server have answered to each ask of outer_asks(). */
 void relation_add_outer(struct relation *r, size_t server, const char *path,
                         const struct answer *by_model, const struct answer *by_server);

@@ -13,7 +13,7 @@ enum { CROWD = 150 };
 static const int32_t wrong_flags[] = {-1, 7, 8, 100, INT32_MAX, INT32_MIN};
 
 /* Which flags a request may have, besides wrong ones, see docs/tree.md: as a part of a multi one with a
- * time to live must be a createTTL, and by itself a createContainer must not be of an ephemeral. */
+ * time to live must be a createTTL before 3.9, and a createContainer must not be of an ephemeral. */
 static void choose_mode(struct generator *g, struct ask *ask, bool in_multi)
 {
     static const int32_t usual[] = {0, 0, 0, 0, 1, 1, 2, 2, 3, 4};
@@ -21,8 +21,9 @@ static void choose_mode(struct generator *g, struct ask *ask, bool in_multi)
     static const int32_t ttls[] = {5, 5, 5, 5, 5, 5, 6, 6, 6, 6, 6, 6, 0, 1, 2, 3, 4};
     static const int64_t ttl_good[] = {1, 1000, 3600000, (INT64_C(1) << 40) - 1};
     static const int64_t ttl_bad[] = {0, -1, INT64_C(1) << 40, INT64_MIN, INT64_MAX};
+    bool unreadable = in_multi && ask->kind != ASK_CREATE_TTL && !g->model->before_39;
     if (!g->careful && chance(g, 3)) {
-        ask->flags = PICK(g, wrong_flags);
+        ask->flags = unreadable && chance(g, 30) ? ZKS__PERSISTENT_TTL : PICK(g, wrong_flags);
     } else if (ask->kind == ASK_CREATE_TTL) {
         ask->flags = PICK(g, ttls);
     } else if (!in_multi && chance(g, 3)) {
@@ -65,6 +66,9 @@ static void make_create(struct generator *g, struct ask *ask, bool in_multi)
     keep_safe(g, ask, in_multi);
     pick_data(g, ask);
     pick_acl(g, ask);
+    /* Without a list even a leader of 3.9 fails over it, and gives two writes the same zxid. */
+    ask->no_aces =
+        ask->no_aces && (!in_multi || ask->kind == ASK_CREATE_TTL || g->model->before_39);
 }
 
 /* The top stays: it is in the way of its own deletion while it has children. */
@@ -195,7 +199,8 @@ static void choose_seen(struct generator *g, struct ask *ask)
 static void make_set_watches(struct generator *g, struct ask *ask)
 {
     ask->kind = chance(g, 50) ? ASK_SET_WATCHES : ASK_SET_WATCHES2;
-    for (size_t i = 0; i < LISTS; i++) {
+    bool all = ask->kind == ASK_SET_WATCHES2 && !g->model->before_39;
+    for (size_t i = 0; i < (all ? LISTS : LIST_PERSISTENT); i++) {
         ask->n_lists[i] = (size_t)generator_below(g, 4);
         ask->lists[i] = arena_get(g->arena, ask->n_lists[i] * sizeof ask->lists[i][0]);
         for (size_t k = 0; k < ask->n_lists[i]; k++) {
@@ -208,9 +213,18 @@ static void make_set_watches(struct generator *g, struct ask *ask)
 /* Watches that somebody has are found where there is something. */
 static void make_watch_question(struct generator *g, struct ask *ask)
 {
+    uint64_t types = g->model->before_39 ? ZKS__TYPE_ANY : ZKS__TYPE_RECURSIVE;
     ask->kind = chance(g, 60) ? ASK_CHECK_WATCHES : ASK_REMOVE_WATCHES;
     ask->path = chance(g, 70) ? path_plain(g) : path_any(g);
-    ask->watcher = (enum watcher_type)(1 + generator_below(g, 3));
+    ask->watch_type = (enum zks__watch_type)(1 + generator_below(g, types));
+}
+
+/* Before 3.9 watches of several modes on a path do away with each other. */
+static void make_add_watch(struct generator *g, struct ask *ask)
+{
+    ask->kind = ASK_ADD_WATCH;
+    ask->path = chance(g, 70) ? path_plain(g) : path_any(g);
+    ask->recursive = chance(g, 40);
 }
 
 static void make_ephemerals(struct generator *g, struct ask *ask)
@@ -233,7 +247,11 @@ const struct ask *generate(struct generator *g)
     } else if (n < 92) {
         make_set_watches(g, ask);
     } else if (n < 97) {
-        make_watch_question(g, ask);
+        if (!g->model->before_39 && chance(g, 30)) {
+            make_add_watch(g, ask);
+        } else {
+            make_watch_question(g, ask);
+        }
     } else if (n < 99) {
         make_ephemerals(g, ask);
     } else {

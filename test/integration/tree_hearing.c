@@ -12,8 +12,6 @@ struct readers {
     uint32_t who;
 };
 
-static const struct zks__who everybody = {0, {(const struct zks__id[]){{"super", ""}}, 1}};
-
 static uint32_t readers_of(const struct model *m, const struct zks__acl *acl)
 {
     uint32_t who = 0;
@@ -53,7 +51,7 @@ static void look_at(struct hearing *h, struct model *m, const char *path)
     const struct zks__acl *acl = NULL;
     struct zks__znode_stat stat;
     bool veiled;
-    if (zks__tree_get_acl(m->tree, &everybody, path, &acl, &veiled, &stat) == 0) {
+    if (zks__tree_get_acl(m->tree, &model_super, path, &acl, &veiled, &stat) == 0) {
         struct readers *r = arena_get(m->arena, sizeof *r);
         *r = (struct readers){h->before, path, readers_of(m, acl)};
         h->before = r;
@@ -125,8 +123,8 @@ static bool fires(const struct deed *d, const struct item *item)
     }
 }
 
-/* A watch fires once, so an event is about the first deed that it could be about, and then about the list
- * that the znode had at that moment. */
+/* A watch that fires once does so at the first deed that it could be about, and one that stays at each of
+ * them; and then it depends on the list that the znode had at that moment. */
 static uint32_t who_hears(const struct hearing *h, const struct item *item)
 {
     const struct readers *r = h->before;
@@ -135,13 +133,14 @@ static uint32_t who_hears(const struct hearing *h, const struct item *item)
     }
     bool known = r != NULL;
     uint32_t who = known ? r->who : 0;
+    size_t before = item->nth;
     for (size_t i = 0; i < h->n_deeds; i++) {
         const struct deed *d = &h->deeds[i];
         if (d->done && ask_is_create(d->kind) && strcmp(d->path, item->path) == 0) {
             known = true;
             who = d->readers;
         }
-        if (known && fires(d, item)) {
+        if (known && fires(d, item) && before-- == 0) {
             return who;
         }
     }
@@ -217,6 +216,17 @@ static void check_order(const struct hearing *h, struct member *member, size_t f
     }
 }
 
+static void count_same(struct member *member, size_t from)
+{
+    for (size_t k = from; k < member->n_items; k++) {
+        struct item *item = &member->items[k];
+        for (size_t i = from; i < k; i++) {
+            const struct item *other = &member->items[i];
+            item->nth += other->event == item->event && strcmp(other->path, item->path) == 0;
+        }
+    }
+}
+
 void hearing_end(struct hearing *h, struct model *m, const struct ask *ask,
                  const struct answer *answer)
 {
@@ -227,13 +237,14 @@ void hearing_end(struct hearing *h, struct model *m, const struct ask *ask,
     for (size_t i = 0; i < h->n_deeds; i++) {
         h->deeds[i].done = answer->code == 0 && !failed;
     }
-    for (size_t i = 0; i < h->n_deeds && ask->kind != ASK_CLOSE; i++) {
+    for (size_t i = 0; i < h->n_deeds && ask->kind != ASK_CLOSE && answer->code == 0; i++) {
         const struct answer *part = ask->kind == ASK_MULTI ? &answer->parts[i] : answer;
         h->deeds[i].path = part->has & HAS_PATH ? part->path : h->deeds[i].path;
     }
     for (size_t i = 0; i < m->n_members; i++) {
         struct member *member = m->members[i];
         size_t kept = h->n_items[i];
+        count_same(member, kept);
         for (size_t k = kept; k < member->n_items; k++) {
             struct item item = member->items[k];
             if (who_hears(h, &item) >> i & 1) {

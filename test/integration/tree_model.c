@@ -19,6 +19,8 @@ static void heap_free(void *arg, void *block)
     free(block);
 }
 
+const struct zks__who model_super = {0, {(const struct zks__id[]){{"super", ""}}, 1}};
+
 /* ---- What is to be heard ---- */
 
 static struct item *add_item(struct member *member)
@@ -43,6 +45,7 @@ static void hear(void *arg, struct zks__watcher *watcher, enum zks__event event,
             struct item *item = add_item(m->members[i]);
             item->event = event;
             item->path = arena_copy(m->arena, path, strlen(path));
+            item->event_zxid = m->before_39 ? -1 : zks__tree_event_zxid(m->tree);
             item->group = m->group;
             return;
         }
@@ -139,12 +142,18 @@ static void write_one(struct model *m, const struct member *member, const struct
     set_result(m, &result, has, answer);
 }
 
-/* The server goes by the flags here too: only of containers and of what has a time to live does it tell
- * the Stat. */
+/* A server before 3.9 goes by the flags alone. */
+static bool has_stat_in_multi(const struct model *m, const struct ask *part)
+{
+    bool by_kind = part->kind == ASK_CREATE2 || part->kind == ASK_CREATE_CONTAINER;
+    return part->flags == ZKS__CONTAINER || flags_are_ttl(part->flags) ||
+           (by_kind && !m->before_39);
+}
+
 static void set_part(struct model *m, const struct ask *part, const struct zks__op_result *result,
                      bool done, struct answer *answer)
 {
-    bool stat = part->flags == ZKS__CONTAINER || flags_are_ttl(part->flags);
+    bool stat = has_stat_in_multi(m, part);
     unsigned has = 0;
     answer->type = WIRE_ERROR;
     if (done && ask_is_create(part->kind)) {
@@ -159,10 +168,28 @@ static void set_part(struct model *m, const struct ask *part, const struct zks__
     set_result(m, result, has, answer);
 }
 
+/* From 3.9 on a create with flags that are none, or that need a time to live, is no request. */
+static bool is_unreadable(const struct model *m, const struct ask *ask)
+{
+    bool unreadable = false;
+    for (size_t i = 0; i < ask->n_parts && !m->before_39; i++) {
+        const struct ask *part = &ask->parts[i];
+        unreadable |= ask_is_create(part->kind) && part->kind != ASK_CREATE_TTL &&
+                      (part->flags < ZKS__PERSISTENT || part->flags > ZKS__CONTAINER);
+    }
+    return unreadable;
+}
+
 static void write_several(struct model *m, const struct member *member, const struct ask *ask,
                           struct answer *answer)
 {
     size_t n = ask->n_parts;
+    if (is_unreadable(m, ask)) {
+        const struct zks__txn used_up = next_txn(m);
+        zks__tree_idle(m->tree, &used_up);
+        answer->code = CODE_MARSHALLINGERROR;
+        return;
+    }
     struct zks__op *ops = arena_get(m->arena, n * sizeof *ops);
     struct zks__op_result *results = arena_get(m->arena, n * sizeof *results);
     const struct zks__txn txn = next_txn(m);
@@ -326,35 +353,49 @@ static void add_watch(struct model *m, struct ask *ask, size_t list, const char 
 
 void model_watches(struct model *m, const struct member *member, struct ask *ask)
 {
-    const struct zks__watch_table *t = zks__tree_watches(m->tree);
+    const struct zks__watcher *watcher = &member->watcher;
     struct zks__znode_stat stat;
     size_t n = 0;
     for (const struct watched *w = member->watched; w != NULL; w = w->next) {
         n++;
     }
-    *ask = (struct ask){.kind = ASK_SET_WATCHES};
+    *ask = (struct ask){.kind = m->before_39 ? ASK_SET_WATCHES : ASK_SET_WATCHES2};
     for (size_t i = 0; i < LISTS; i++) {
         ask->lists[i] = arena_get(m->arena, n * sizeof ask->lists[i][0]);
     }
     for (const struct watched *w = member->watched; w != NULL; w = w->next) {
-        if (zks__watch_has(t, ZKS__WATCHED_NODE, w->path, &member->watcher)) {
-            bool exists = zks__tree_exists(m->tree, w->path, NULL, &stat) == 0;
+        if (zks__tree_has_watch(m->tree, w->path, ZKS__TYPE_DATA, watcher)) {
+            bool exists = zks__tree_exists(m->tree, &model_super, w->path, NULL, &stat) == 0;
             add_watch(m, ask, exists ? LIST_DATA : LIST_EXISTS, w->path);
         }
-        if (zks__watch_has(t, ZKS__WATCHED_CHILDREN, w->path, &member->watcher)) {
+        if (zks__tree_has_watch(m->tree, w->path, ZKS__TYPE_CHILDREN, watcher)) {
             add_watch(m, ask, LIST_CHILDREN, w->path);
         }
+        if (zks__tree_has_watch(m->tree, w->path, ZKS__TYPE_PERSISTENT, watcher)) {
+            add_watch(m, ask, LIST_PERSISTENT, w->path);
+        }
+        if (zks__tree_has_watch(m->tree, w->path, ZKS__TYPE_RECURSIVE, watcher)) {
+            add_watch(m, ask, LIST_RECURSIVE, w->path);
+        }
     }
+}
+
+static int set_again(struct model *m, struct member *member, const struct ask *ask, size_t list,
+                     const char *path)
+{
+    enum zks__watched what = list == LIST_CHILDREN ? ZKS__WATCHED_CHILDREN : ZKS__WATCHED_NODE;
+    return list >= LIST_PERSISTENT
+               ? zks__tree_watch(m->tree, path, list == LIST_RECURSIVE, &member->watcher)
+               : zks__tree_rewatch(m->tree, what, list != LIST_EXISTS, path, ask->model_zxid,
+                                   &member->watcher);
 }
 
 static void set_watches(struct model *m, struct member *member, const struct ask *ask)
 {
     for (size_t i = 0; i < LISTS; i++) {
-        enum zks__watched what = i == LIST_CHILDREN ? ZKS__WATCHED_CHILDREN : ZKS__WATCHED_NODE;
         for (size_t k = 0; k < ask->n_lists[i]; k++) {
             note_watched(member, ask->lists[i][k]);
-            int code = zks__tree_rewatch(m->tree, what, i != LIST_EXISTS, ask->lists[i][k],
-                                         ask->model_zxid, &member->watcher);
+            int code = set_again(m, member, ask, i, ask->lists[i][k]);
             if (code != 0) {
                 ens_fail("zks__tree_rewatch: %d", code);
             }
@@ -362,47 +403,22 @@ static void set_watches(struct model *m, struct member *member, const struct ask
     }
 }
 
-/* The server does not look whose watch it is: any of its clients' will do. */
-static bool is_watched(const struct model *m, const struct member *member, const struct ask *ask)
-{
-    const struct zks__watch_table *t = zks__tree_watches(m->tree);
-    for (size_t i = 0; i < m->n_members; i++) {
-        const struct member *other = m->members[i];
-        if (other->server != member->server) {
-            continue;
-        }
-        if (ask->watcher != WATCHER_DATA &&
-            zks__watch_has(t, ZKS__WATCHED_CHILDREN, ask->path, &other->watcher)) {
-            return true;
-        }
-        if (ask->watcher != WATCHER_CHILDREN &&
-            zks__watch_has(t, ZKS__WATCHED_NODE, ask->path, &other->watcher)) {
-            return true;
-        }
-    }
-    return false;
-}
-
-/* The server trips over a path without a slash, and sees no watch of the empty one. */
+/* A server before 3.9 does not look whose watch it is: any of its clients' will do.  It fails over a path
+ * without a slash, and sees no watch of the empty one. */
 static int check_watches(const struct model *m, const struct member *member, const struct ask *ask)
 {
-    if (ask->path[0] != '\0' && strchr(ask->path, '/') == NULL) {
+    bool found = false;
+    if (m->before_39 && ask->path[0] != '\0' && strchr(ask->path, '/') == NULL) {
         return CODE_MARSHALLINGERROR;
     }
-    return ask->path[0] != '\0' && is_watched(m, member, ask) ? 0 : ZKS__Z_NOWATCHER;
-}
-
-static bool remove_watches(struct model *m, struct member *member, const struct ask *ask)
-{
-    struct zks__watch_table *t = zks__tree_watches(m->tree);
-    bool removed = false;
-    if (ask->watcher != WATCHER_DATA) {
-        removed |= zks__watch_drop(t, ZKS__WATCHED_CHILDREN, ask->path, &member->watcher);
+    for (size_t i = 0; i < m->n_members; i++) {
+        const struct member *other = m->members[i];
+        bool counts = m->before_39 ? other->server == member->server && ask->path[0] != '\0'
+                                   : other == member;
+        found |=
+            counts && zks__tree_has_watch(m->tree, ask->path, ask->watch_type, &other->watcher);
     }
-    if (ask->watcher != WATCHER_CHILDREN) {
-        removed |= zks__watch_drop(t, ZKS__WATCHED_NODE, ask->path, &member->watcher);
-    }
-    return removed;
+    return found ? 0 : ZKS__Z_NOWATCHER;
 }
 
 /* ---- All of it ---- */
@@ -413,8 +429,9 @@ static void read(struct model *m, struct member *member, const struct ask *ask,
     size_t count = 0;
     switch (ask->kind) {
     case ASK_EXISTS:
-        answer->code = zks__tree_exists(m->tree, ask->path, ask->watch ? &member->watcher : NULL,
-                                        &answer->stat);
+        answer->code =
+            zks__tree_exists(m->tree, m->before_39 ? &model_super : &member->who, ask->path,
+                             ask->watch ? &member->watcher : NULL, &answer->stat);
         answer->has = answer->code == 0 ? HAS_STAT : 0;
         break;
     case ASK_GET:
@@ -464,6 +481,7 @@ const struct item *model_ask(struct model *m, struct member *member, const struc
                              int32_t xid)
 {
     struct answer answer = {0};
+    bool removed;
     if (ask->watch) {
         note_watched(member, ask->path);
     }
@@ -476,7 +494,13 @@ const struct item *model_ask(struct model *m, struct member *member, const struc
         answer.code = check_watches(m, member, ask);
         break;
     case ASK_REMOVE_WATCHES:
-        answer.code = remove_watches(m, member, ask) ? 0 : ZKS__Z_NOWATCHER;
+        removed = zks__tree_unwatch(m->tree, ask->path, ask->watch_type, &member->watcher);
+        answer.code = removed ? 0 : ZKS__Z_NOWATCHER;
+        break;
+    case ASK_ADD_WATCH:
+        note_watched(member, ask->path);
+        answer.code = zks__tree_watch(m->tree, ask->path, ask->recursive, &member->watcher);
+        answer.has = HAS_RESULT;
         break;
     default:
         if (ask_is_write(ask->kind)) {

@@ -6,6 +6,9 @@
 
 #include "tree_ask.h"
 
+/* Who may do everything. */
+extern const struct zks__who model_super;
+
 /* What a client is to hear next: a watch event, or the answer to what it has asked. */
 struct item {
     const struct ask *ask; /* NULL for an event. */
@@ -13,7 +16,9 @@ struct item {
     int64_t zxid; /* Of the last write, by the model. */
     struct answer answer;
     enum zks__event event;
+    int64_t event_zxid; /* Of the write that has caused it; -1 for none. */
     const char *path;
+    size_t nth;       /* Of those events of the same write that are the same. */
     unsigned group;   /* Events of the same one come in any order; 0 stands for none. */
     bool after_child; /* In a group: the deletion of each child is to be heard too. */
 };
@@ -37,6 +42,7 @@ struct model {
     struct zks__tree *tree;
     int64_t zxid; /* The model's zxids count from 1. */
     struct arena *arena;
+    bool before_39; /* The servers are of a release before 3.9. */
     unsigned group;
     unsigned last_group;
     struct member *const *members; /* Those without a session count for nothing. */

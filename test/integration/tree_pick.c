@@ -16,8 +16,6 @@ const char keeper_id[] = "keeper:Wpx1HKzp71MScwHCj+o063mZcNM=";
 
 static const char *const names[] = {"a", "b", "...", "\xc3\xbc\xe2\x82\xac"};
 
-static const struct zks__who everybody = {0, {(const struct zks__id[]){{"super", ""}}, 1}};
-
 /* ---- Chance ---- */
 
 static uint64_t draw(struct generator *g)
@@ -67,7 +65,7 @@ const char *path_child(struct generator *g, const char *path)
 
 bool pick_stat(const struct generator *g, const char *path, struct zks__znode_stat *stat)
 {
-    return zks__tree_exists(g->model->tree, path, NULL, stat) == 0;
+    return zks__tree_exists(g->model->tree, &model_super, path, NULL, stat) == 0;
 }
 
 /* Some znode that is there: down from the top by chance, and as far as it goes for a leaf. */
@@ -77,7 +75,7 @@ static const char *path_walk_down(struct generator *g, bool to_leaf)
     for (;;) {
         const struct zks__znode *child = NULL;
         struct zks__znode_stat stat;
-        int code = zks__tree_children(g->model->tree, &everybody, path, NULL, &child, &stat);
+        int code = zks__tree_children(g->model->tree, &model_super, path, NULL, &child, &stat);
         if (code != 0 || stat.num_children == 0 || (!to_leaf && chance(g, 15))) {
             return path;
         }
@@ -310,7 +308,6 @@ static const struct zks__id bad_ids[] = {
     {"ip", "127.0.0.1.2"},
     {"ip", "127.0..1"},
     {"ip", "127.0.0.x"},
-    {"ip", "::1"},
     {"ip", " 127.0.0.1"},
     {"ip", "/8"},
     {"ip", "127.0.0.+"},
@@ -324,6 +321,42 @@ static const struct zks__id bad_ids[] = {
     {"x509", "CN=a"},
     {"World", "anyone"},
 };
+
+/* Only servers from 3.9 on know such addresses. */
+static const struct zks__id ids_of_39[] = {
+    {"ip", "::1"},
+    {"ip", "::"},
+    {"ip", "::/0"},
+    {"ip", "FE80::1/10"},
+    {"ip", "1:2:3:4:5:6:7:8"},
+    {"ip", "0:0:0:0:0:ffff:7f00:1/128"},
+    {"ip", "1:2:3:4:5:6:7::"},
+    {"ip", "-1::+1"},
+};
+
+static const struct zks__id bad_ids_of_39[] = {
+    {"ip", "::1/129"},
+    {"ip", "::1/"},
+    {"ip", "1::2::3"},
+    {"ip", "1:2:3:4:5:6:7"},
+    {"ip", "1:2:3:4:5:6:7::8"},
+    {"ip", ":1::"},
+    {"ip", ":::"},
+    {"ip", "12345::"},
+    {"ip", "::g"},
+    {"ip", "::+"},
+    {"ip", "::127.0.0.1"},
+    {"ip", "::1%lo"},
+    {"ip", "::1/64/1"},
+};
+
+static struct zks__id choose_id(struct generator *g, bool good)
+{
+    if (!g->model->before_39 && chance(g, 20)) {
+        return good ? PICK(g, ids_of_39) : PICK(g, bad_ids_of_39);
+    }
+    return good ? PICK(g, good_ids) : PICK(g, bad_ids);
+}
 
 static int32_t choose_perms(struct generator *g)
 {
@@ -383,7 +416,7 @@ void pick_acl(struct generator *g, struct ask *ask)
     struct zks__ace *aces = arena_get(g->arena, (n + 1) * sizeof *aces);
     for (size_t i = 0; i < n; i++) {
         aces[i].perms = choose_perms(g);
-        aces[i].id = kind < 65 ? PICK(g, bad_ids) : PICK(g, good_ids);
+        aces[i].id = choose_id(g, kind >= 65);
         aces[i] = i > 0 && chance(g, 15) ? aces[i - 1] : aces[i];
     }
     if (!is_ephemeral(g, ask) && !is_safe(aces, n, has_no_children(g, ask))) {
@@ -398,6 +431,6 @@ void pick_acl(struct generator *g, struct ask *ask)
 size_t pick_crowd(const struct generator *g)
 {
     size_t crowd = 0;
-    (void)zks__tree_descendants(g->model->tree, &everybody, g->top, &crowd);
+    (void)zks__tree_descendants(g->model->tree, &model_super, g->top, &crowd);
     return crowd;
 }

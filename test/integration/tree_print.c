@@ -86,7 +86,8 @@ static void print_names(FILE *to, const char *const *names, size_t n)
 
 void ask_print(FILE *to, const struct ask *ask)
 {
-    static const char *const lists[] = {" data", " exists", " children"};
+    static const char *const lists[] = {" data", " exists", " children", " persistent",
+                                        " recursive"};
     bool sets_watches = ask->kind == ASK_SET_WATCHES || ask->kind == ASK_SET_WATCHES2;
     (void)fprintf(to, "%s ", ask_name(ask->kind));
     if (ask->path != NULL) {
@@ -105,8 +106,9 @@ void ask_print(FILE *to, const struct ask *ask)
         (void)fprintf(to, " version %d", ask->version);
     }
     (void)fputs(ask->watch ? " watch" : "", to);
-    if (ask->watcher != 0) {
-        (void)fprintf(to, " type %d", ask->watcher);
+    (void)fputs(ask->recursive ? " recursive" : "", to);
+    if (ask->watch_type != 0) {
+        (void)fprintf(to, " type %d", (int)ask->watch_type);
     }
     if (sets_watches) {
         (void)fprintf(to, " zxid %lld (%#llx)", (long long)ask->model_zxid,

@@ -165,6 +165,13 @@ static const struct {
     {ASK_CLOSE, false, {0}},
 };
 
+/* What only a server from 3.9 on does. */
+static const struct {
+    enum ask_kind kind;
+    int code;
+} wanted_of_39[] = {
+    {ASK_ADD_WATCH, 0}, {ASK_EXISTS, ZKS__Z_NOAUTH}, {ASK_MULTI, CODE_MARSHALLINGERROR}};
+
 static void check_code(const struct tally *t, bool in_multi, enum ask_kind kind, int code)
 {
     if (t->answers[in_multi][kind][place_of(code)] == 0) {
@@ -173,13 +180,16 @@ static void check_code(const struct tally *t, bool in_multi, enum ask_kind kind,
     }
 }
 
-void tally_check(const struct tally *t, bool codes_too)
+void tally_check(const struct tally *t, bool codes_too, bool before_39)
 {
     for (size_t i = 0; i < COUNT(wanted); i++) {
         check_code(t, wanted[i].in_multi, wanted[i].kind, 0);
         for (size_t k = 0; codes_too && k < CODES_MAX && wanted[i].codes[k] != 0; k++) {
             check_code(t, wanted[i].in_multi, wanted[i].kind, wanted[i].codes[k]);
         }
+    }
+    for (size_t i = 0; codes_too && !before_39 && i < COUNT(wanted_of_39); i++) {
+        check_code(t, false, wanted_of_39[i].kind, wanted_of_39[i].code);
     }
     for (size_t i = ZKS__EVENT_CREATED; i < TALLY_EVENTS; i++) {
         if (t->own_events[i] == 0 || t->other_events[i] == 0) {

@@ -114,8 +114,8 @@ static bool children_are_watched(const char *server)
     return all != of_znodes;
 }
 
-/* This function does not remove anything: it asks the server whether there is such a watch, of whatever
- * session it is. */
+/* This function does not remove anything: it asks the server, which before 3.9 looks for such a watch of whatever
+ * session. */
 static void find_in_tree(struct search *s, struct rawzk *zk, const char *path)
 {
     struct String_vector names = {0, NULL};

@@ -10,8 +10,8 @@
 #include "serving.h"
 #include "wire.h"
 
-enum { RECONFIG = 16, ADD_WATCH = 106, WHO_AM_I = 107, GREETING = 36, READ_ONLY = 1 };
-enum { MARSHALLING_ERROR = -5 };
+enum { RECONFIG = 16, WHO_AM_I = 107, GREETING = 36, READ_ONLY = 1 };
+enum { MARSHALLING_ERROR = -5, NO_AUTH = -102, INVALID_ACL = -114, NO_WATCHER = -121 };
 
 /* ---- Connections by hand ---- */
 
@@ -356,7 +356,12 @@ static void no_event_tells_of_what_may_not_be_read(void **state)
         succeeds(owner);
         wire_begin(watcher, 1, WIRE_EXISTS);
         wire_put_text(watcher, paths[i]);
-        wire_put_bool(watcher, true);
+        wire_put_bool(watcher, false);
+        ask(watcher, &frame);
+        assert_int_equal(frame.err, i == 0 ? NO_AUTH : 0);
+        wire_begin(watcher, 1, WIRE_ADD_WATCH);
+        wire_put_text(watcher, paths[i]);
+        wire_put_int(watcher, 0);
         succeeds(watcher);
     }
     for (int32_t i = 0; i < 2; i++) {
@@ -370,6 +375,255 @@ static void no_event_tells_of_what_may_not_be_read(void **state)
     assert_memory_equal(event.path.at, paths[1], event.path.len);
     wire_drop(owner);
     wire_drop(watcher);
+    serving_close(&s);
+}
+
+static void is_event(struct wire *w, int32_t type, const char *path, int64_t zxid)
+{
+    struct wire_frame frame;
+    struct wire_event event;
+    wire_next(w, &frame);
+    assert_int_equal(frame.xid, WIRE_XID_EVENT);
+    assert_true(frame.zxid == zxid);
+    wire_get_event(&frame.body, &event);
+    assert_int_equal(event.type, type);
+    assert_int_equal(event.state, 3);
+    assert_int_equal(event.path.len, strlen(path));
+    assert_memory_equal(event.path.at, path, event.path.len);
+}
+
+/* ---- Texts that are none ---- */
+
+static void put_text_or_null(struct wire *w, const char *text)
+{
+    wire_put_buffer(w, text, text != NULL ? strlen(text) : 0);
+}
+
+static const struct {
+    const char *scheme;
+    const char *id;
+    int code;
+} null_rows[] = {
+    {"world", NULL, MARSHALLING_ERROR},
+    {"digest", NULL, MARSHALLING_ERROR},
+    {"ip", NULL, MARSHALLING_ERROR},
+    {"auth", NULL, 0},
+    {"sasl", NULL, INVALID_ACL},
+    {"x509", NULL, INVALID_ACL},
+    {"nope", NULL, INVALID_ACL},
+    {NULL, "anyone", INVALID_ACL},
+    {NULL, NULL, INVALID_ACL},
+    {"world", "", INVALID_ACL},
+    {"", "", INVALID_ACL},
+};
+
+/* As a server of 3.9.5 answers, which fails over some of them. */
+static void null_texts_in_an_acl(void **state)
+{
+    struct serving s;
+    struct wire_session session;
+    struct wire_frame frame;
+    (void)state;
+    serving_open(&s, false);
+    struct wire *w = open_wire(&s, &session);
+    wire_auth(w, "digest", "alice:secret");
+    for (int32_t i = 0; i < (int32_t)(sizeof null_rows / sizeof null_rows[0]); i++) {
+        wire_begin(w, i + 1, WIRE_CREATE);
+        wire_put_text(w, "/a");
+        wire_put_buffer(w, "", 0);
+        wire_put_int(w, 1);
+        wire_put_int(w, 31);
+        put_text_or_null(w, null_rows[i].scheme);
+        put_text_or_null(w, null_rows[i].id);
+        wire_put_int(w, 0);
+        ask(w, &frame);
+        print_message("# %d\n", i);
+        assert_int_equal(frame.err, null_rows[i].code);
+    }
+    wire_drop(w);
+    serving_close(&s);
+}
+
+/* ---- Multis ---- */
+
+static const struct {
+    enum wire_opcode opcode;
+    int32_t flags;
+    int code;
+    enum wire_opcode result; /* A create2 has a Stat. */
+} multi_rows[] = {
+    {WIRE_CREATE, 0, 0, WIRE_CREATE},
+    {WIRE_CREATE, 3, 0, WIRE_CREATE},
+    {WIRE_CREATE, 4, 0, WIRE_CREATE2},
+    {WIRE_CREATE2, 0, 0, WIRE_CREATE2},
+    {WIRE_CREATE2, 1, 0, WIRE_CREATE2},
+    {WIRE_CREATE2, 2, 0, WIRE_CREATE2},
+    {WIRE_CREATE_CONTAINER, 0, 0, WIRE_CREATE2},
+    {WIRE_CREATE_CONTAINER, 4, 0, WIRE_CREATE2},
+    {WIRE_CREATE_TTL, 0, 0, WIRE_CREATE},
+    {WIRE_CREATE_TTL, 4, 0, WIRE_CREATE2},
+    {WIRE_CREATE_TTL, 5, 0, WIRE_CREATE2},
+    /* What is no kind of znode, or needs a time to live that is not there, spoils the whole request. */
+    {WIRE_CREATE, 5, MARSHALLING_ERROR, WIRE_ERROR},
+    {WIRE_CREATE2, 6, MARSHALLING_ERROR, WIRE_ERROR},
+    {WIRE_CREATE, 7, MARSHALLING_ERROR, WIRE_ERROR},
+    {WIRE_CREATE_CONTAINER, -1, MARSHALLING_ERROR, WIRE_ERROR},
+};
+
+static void creates_in_a_multi(void **state)
+{
+    struct serving s;
+    struct wire_session session;
+    struct wire_frame frame;
+    struct wire_multi_head head;
+    struct wire_stat stat;
+    (void)state;
+    serving_open(&s, false);
+    struct wire *w = open_wire(&s, &session);
+    for (int32_t i = 0; i < (int32_t)(sizeof multi_rows / sizeof multi_rows[0]); i++) {
+        print_message("# %d %d\n", (int)multi_rows[i].opcode, multi_rows[i].flags);
+        char path[16];
+        (void)snprintf(path, sizeof path, "/m%d", i);
+        wire_begin(w, i + 1, WIRE_MULTI);
+        wire_put_multi_head(w, multi_rows[i].opcode, false);
+        wire_put_text(w, path);
+        wire_put_buffer(w, "", 0);
+        wire_put_int(w, 1);
+        wire_put_int(w, 31);
+        wire_put_text(w, "world");
+        wire_put_text(w, "anyone");
+        wire_put_int(w, multi_rows[i].flags);
+        if (multi_rows[i].opcode == WIRE_CREATE_TTL) {
+            wire_put_long(w, 1000);
+        }
+        wire_put_multi_head(w, -1, true);
+        ask(w, &frame);
+        assert_int_equal(frame.err, multi_rows[i].code);
+        if (frame.err != 0) {
+            continue;
+        }
+        wire_get_multi_head(&frame.body, &head);
+        assert_int_equal(head.type, multi_rows[i].result);
+        assert_memory_equal(wire_get_bytes(&frame.body).at, path, strlen(path));
+        if (head.type == WIRE_CREATE2) {
+            wire_get_stat(&frame.body, &stat);
+            assert_true(stat.czxid == frame.zxid);
+        }
+        wire_get_multi_head(&frame.body, &head);
+        assert_true(head.done);
+        wire_get_end(&frame.body);
+    }
+    wire_drop(w);
+    serving_close(&s);
+}
+
+/* ---- Watches ---- */
+
+/* Which types of watches there are, one letter for each number from 0 to 6: "e" for a wrong one. */
+static void watches_are(struct wire *w, const char *wanted)
+{
+    char are[8] = "";
+    struct wire_frame frame;
+    for (int32_t type = 0; type < 7; type++) {
+        wire_begin(w, 1, WIRE_CHECK_WATCHES);
+        wire_put_text(w, "/a");
+        wire_put_int(w, type);
+        ask(w, &frame);
+        are[type] = frame.err == 0 ? 'x' : frame.err == NO_WATCHER ? '-' : 'e';
+    }
+    assert_string_equal(are, wanted);
+}
+
+static void remove_watch(struct wire *w, int32_t type, int code)
+{
+    struct wire_frame frame;
+    wire_begin(w, 1, WIRE_REMOVE_WATCHES);
+    wire_put_text(w, "/a");
+    wire_put_int(w, type);
+    ask(w, &frame);
+    assert_int_equal(frame.err, code);
+}
+
+/* As a server of 3.9.5 answers, step by step. */
+static void watches_of_each_type(void **state)
+{
+    struct serving s;
+    struct wire_session session;
+    (void)state;
+    serving_open(&s, false);
+    struct wire *w = open_wire(&s, &session);
+    struct wire *other = open_wire(&s, &session);
+    put_create_for(w, 1, "/a", 31, false);
+    succeeds(w);
+    watches_are(w, "e-----e");
+    for (int32_t recursive = 0; recursive < 2; recursive++) {
+        wire_begin(w, 1, WIRE_ADD_WATCH);
+        wire_put_text(w, "/a");
+        wire_put_int(w, recursive);
+        succeeds(w);
+        watches_are(w, recursive ? "e--xxxe" : "e--xx-e");
+    }
+    for (int32_t children = 0; children < 2; children++) {
+        wire_begin(w, 1, children ? WIRE_GET_CHILDREN : WIRE_EXISTS);
+        wire_put_text(w, "/a");
+        wire_put_bool(w, true);
+        succeeds(w);
+    }
+    watches_are(w, "exxxxxe");
+    watches_are(other, "e-----e");
+    remove_watch(other, 3, NO_WATCHER);
+    remove_watch(w, 6, MARSHALLING_ERROR);
+    remove_watch(w, 1, 0);
+    watches_are(w, "e-xxxxe");
+    remove_watch(w, 4, 0);
+    watches_are(w, "e-xx-xe");
+    remove_watch(w, 5, 0);
+    watches_are(w, "e-xx--e");
+    remove_watch(w, 3, 0);
+    watches_are(w, "e-----e");
+    remove_watch(w, 2, NO_WATCHER);
+    wire_drop(w);
+    wire_drop(other);
+    serving_close(&s);
+}
+
+/* What has been missed is no write's: only what happens from now on has a zxid. */
+static void an_event_of_setwatches_has_no_zxid(void **state)
+{
+    static const char *const lists[] = {"/a", "/none", "/none", "/a", "/a"};
+    static const int32_t events[] = {3, 2};
+    struct serving s;
+    struct wire_session session;
+    struct wire_frame frame;
+    (void)state;
+    serving_open(&s, false);
+    struct wire *w = open_wire(&s, &session);
+    put_create_for(w, 1, "/a", 31, false);
+    succeeds(w);
+    wire_begin(w, 2, WIRE_SET_WATCHES2);
+    wire_put_long(w, 0);
+    wire_put_int(w, 2);
+    for (size_t i = 0; i < 5; i++) {
+        if (i > 1) {
+            wire_put_int(w, 1);
+        }
+        wire_put_text(w, lists[i]);
+    }
+    wire_put_int(w, 0);
+    wire_finish(w);
+    put_set(w, 3, "/a");
+    wire_finish(w);
+    wire_send(w);
+    for (size_t i = 0; i < 2; i++) {
+        is_event(w, events[i], lists[i], -1);
+    }
+    is_event(w, 4, "/a", -1);
+    wire_next(w, &frame);
+    assert_int_equal(frame.xid, 2);
+    is_event(w, 3, "/a", frame.zxid + 1);
+    wire_next(w, &frame);
+    assert_int_equal(frame.xid, 3);
+    wire_drop(w);
     serving_close(&s);
 }
 
@@ -453,20 +707,6 @@ static void put_create(struct wire *w, int32_t xid, const char *path, int32_t fl
     wire_put_int(w, flags);
 }
 
-static void is_event(struct wire *w, int32_t type, const char *path)
-{
-    struct wire_frame frame;
-    struct wire_event event;
-    wire_next(w, &frame);
-    assert_int_equal(frame.xid, WIRE_XID_EVENT);
-    assert_true(frame.zxid == -1);
-    wire_get_event(&frame.body, &event);
-    assert_int_equal(event.type, type);
-    assert_int_equal(event.state, 3);
-    assert_int_equal(event.path.len, strlen(path));
-    assert_memory_equal(event.path.at, path, event.path.len);
-}
-
 static void is_answer(struct wire *w, int32_t xid, int64_t *zxid, int more)
 {
     struct wire_frame frame;
@@ -488,7 +728,7 @@ static void events_come_before_answers(void **state)
     (void)state;
     serving_open(&s, false);
     struct wire *w = open_wire(&s, &session);
-    wire_begin(w, 1, (enum wire_opcode)ADD_WATCH);
+    wire_begin(w, 1, WIRE_ADD_WATCH);
     wire_put_text(w, "/");
     wire_put_int(w, 1);
     wire_finish(w);
@@ -500,11 +740,11 @@ static void events_come_before_answers(void **state)
     wire_finish(w);
     wire_send(w);
     is_answer(w, 1, &zxid, 0);
-    is_event(w, 1, "/a");
+    is_event(w, 1, "/a", zxid + 1);
     is_answer(w, 2, &zxid, 1);
-    is_event(w, 1, "/a/b");
+    is_event(w, 1, "/a/b", zxid + 1);
     is_answer(w, 3, &zxid, 1);
-    is_event(w, 2, "/a/b");
+    is_event(w, 2, "/a/b", zxid + 1);
     is_answer(w, 4, &zxid, 1);
     assert_true(wire_ended(w));
     wire_drop(w);
@@ -607,7 +847,7 @@ static void four_letter_words(void **state)
     has(&s, "mntr", "zk_znode_count\t4\n");
     has(&s, "mntr", "zk_num_alive_connections\t2\n");
     has(&s, "conf", s.folder);
-    has(&s, "envi", "zookeeper.version=3.8.0-zksync-");
+    has(&s, "envi", "zookeeper.version=3.9.5-zksync-");
     wire_drop(w);
     serving_close(&s);
 }
@@ -647,6 +887,10 @@ int main(int argc, char **argv)
         serving_test(four_letter_words_and_a_secret),
         serving_test(a_list_is_not_longer_than_its_request),
         serving_test(a_refused_write_consumes_a_zxid),
+        serving_test(null_texts_in_an_acl),
+        serving_test(creates_in_a_multi),
+        serving_test(watches_of_each_type),
+        serving_test(an_event_of_setwatches_has_no_zxid),
         serving_test(no_event_tells_of_what_may_not_be_read),
         serving_test(a_digest_is_shown_to_those_who_may_change_it),
     };

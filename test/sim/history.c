@@ -251,7 +251,7 @@ static void show_left(struct zks__tree *tree, unsigned thing)
     }
     for (; child != NULL; child = zks__tree_next_child(child)) {
         const char *name = zks__tree_child_name(child);
-        if (zks__tree_exists(tree, zks__tree_child_path(child), NULL, &stat) == 0 &&
+        if (zks__tree_exists(tree, &anybody, zks__tree_child_path(child), NULL, &stat) == 0 &&
             (stat.ephemeral_owner == 0 || is_alive(stat.ephemeral_owner))) {
             observe(&(struct seen){.kind = SEEN_LEFT,
                                    .actor = actor_of_node(name),

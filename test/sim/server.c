@@ -154,7 +154,8 @@ static void read_data(struct server *s, struct request *r, struct answer *a)
 static int unwatch(struct server *s, struct request *r)
 {
     bool children = r->watches[0].what == ZKS__WATCHED_CHILDREN;
-    bool removed = zks__tree_unwatch(s->tree, r->path, children, !children, &r->conn->watcher);
+    bool removed = zks__tree_unwatch(
+        s->tree, r->path, children ? ZKS__TYPE_CHILDREN : ZKS__TYPE_DATA, &r->conn->watcher);
     return removed ? 0 : ZKS__Z_NOWATCHER;
 }
 
@@ -163,7 +164,8 @@ static struct answer *read(struct server *s, struct request *r)
     struct answer *a = server_answer(s, r, 0);
     switch (r->ask) {
     case ASK_EXISTS:
-        a->code = zks__tree_exists(s->tree, r->path, r->watch ? &r->conn->watcher : NULL, &a->stat);
+        a->code = zks__tree_exists(s->tree, &everybody, r->path,
+                                   r->watch ? &r->conn->watcher : NULL, &a->stat);
         break;
     case ASK_GET:
         read_data(s, r, a);

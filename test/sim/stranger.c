@@ -256,7 +256,7 @@ static bool is_open(const struct visit *v)
 static bool is_bare(const struct visit *v)
 {
     struct zks__znode_stat stat;
-    return zks__tree_exists(ensemble_tree(), actor_path(v->thing), NULL, &stat) != 0 ||
+    return zks__tree_exists(ensemble_tree(), &anybody, actor_path(v->thing), NULL, &stat) != 0 ||
            stat.data_length == 0;
 }
 

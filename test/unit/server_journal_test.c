@@ -351,7 +351,7 @@ static void test_by_hand(void **state)
         box_sync(&b);
         box_close(&b);
         box_open(&b, folder, compact);
-        assert_int_equal(zks__tree_exists(b.g.tree, "/c", NULL, &stat), ZKS__Z_NONODE);
+        assert_int_equal(zks__tree_exists(b.g.tree, &super, "/c", NULL, &stat), ZKS__Z_NONODE);
         assert_null(zks__tree_session(b.g.tree, 1));
         box_close(&b);
     }

@@ -220,7 +220,7 @@ struct zks__znode *garden_node(const struct garden *g, const char *path)
 struct zks__znode_stat garden_stat(const struct garden *g, const char *path)
 {
     struct zks__znode_stat stat;
-    assert_int_equal(zks__tree_exists(g->tree, path, NULL, &stat), ZKS__Z_OK);
+    assert_int_equal(zks__tree_exists(g->tree, &super, path, NULL, &stat), ZKS__Z_OK);
     return stat;
 }
 
@@ -360,8 +360,10 @@ static void dump_watches(struct garden *g, struct text *text)
     text_add(text, "\n");
     for (size_t i = 0; t->entries.n > 0 && g->paths[i] != NULL; i++) {
         for (size_t w = 0; w < WATCHERS; w++) {
-            bool node = zks__watch_has(t, ZKS__WATCHED_NODE, g->paths[i], &g->watchers[w]);
-            bool kids = zks__watch_has(t, ZKS__WATCHED_CHILDREN, g->paths[i], &g->watchers[w]);
+            bool node =
+                zks__watch_has(t, ZKS__WATCHED_NODE, g->paths[i], &g->watchers[w], ZKS__WATCH_ANY);
+            bool kids = zks__watch_has(t, ZKS__WATCHED_CHILDREN, g->paths[i], &g->watchers[w],
+                                       ZKS__WATCH_ANY);
             if (node || kids) {
                 text_number(text, (int64_t)w);
                 text_add(text, node ? kids ? " both " : " node " : " children ");

@@ -41,14 +41,15 @@ static void plant(struct garden *g, unsigned size)
         op.aces = asked;
         assert_int_equal(garden_write(g, &me, &op, &result), ZKS__Z_OK);
         assert_int_equal(garden_open_session(g, 100 + i), ZKS__Z_OK);
-        assert_int_equal(zks__tree_exists(g->tree, text[0], &g->watchers[3], &stat), ZKS__Z_OK);
+        assert_int_equal(zks__tree_exists(g->tree, &super, text[0], &g->watchers[3], &stat),
+                         ZKS__Z_OK);
     }
 }
 
 static void watch(struct garden *g, const char *path, unsigned w)
 {
     struct zks__znode_stat stat;
-    (void)zks__tree_exists(g->tree, path, &g->watchers[w], &stat);
+    (void)zks__tree_exists(g->tree, &super, path, &g->watchers[w], &stat);
 }
 
 static int write_op(struct garden *g, struct zks__op op)
@@ -233,13 +234,13 @@ static int close_session(struct garden *g)
 static int watch_what_is_not_there(struct garden *g)
 {
     struct zks__znode_stat stat;
-    return zks__tree_exists(g->tree, "/none", &g->watchers[2], &stat);
+    return zks__tree_exists(g->tree, &super, "/none", &g->watchers[2], &stat);
 }
 
 static int watch_by_exists(struct garden *g)
 {
     struct zks__znode_stat stat;
-    return zks__tree_exists(g->tree, "/p/kid", &g->watchers[2], &stat);
+    return zks__tree_exists(g->tree, &super, "/p/kid", &g->watchers[2], &stat);
 }
 
 static int watch_by_get(struct garden *g)

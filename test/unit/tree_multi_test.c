@@ -34,8 +34,8 @@ static void test_one_after_the_other(void **state)
     struct zks__znode_stat stat;
     struct garden g;
     garden_open(&g, NULL, NULL);
-    (void)zks__tree_exists(g.tree, "/p/a0000000001", &g.watchers[0], &stat);
-    (void)zks__tree_exists(g.tree, "/p", &g.watchers[1], &stat);
+    (void)zks__tree_exists(g.tree, &super, "/p/a0000000001", &g.watchers[0], &stat);
+    (void)zks__tree_exists(g.tree, &super, "/p", &g.watchers[1], &stat);
     const struct zks__op ops[] = {
         op_create("/p", ZKS__PERSISTENT),
         op_create("/p/x", ZKS__PERSISTENT),
@@ -336,7 +336,7 @@ static void watch(struct garden *g, const struct step *s)
     struct zks__znode_stat stat;
     const struct zks__znode *child;
     const void *data;
-    (void)zks__tree_exists(g->tree, s->paths[0], w, &stat);
+    (void)zks__tree_exists(g->tree, &super, s->paths[0], w, &stat);
     (void)zks__tree_get(g->tree, &super, s->paths[1], w, &data, &stat);
     (void)zks__tree_children(g->tree, &super, s->paths[2], w, &child, &stat);
     (void)zks__tree_children(g->tree, &super, s->paths[3], w, &child, &stat);

@@ -45,15 +45,16 @@ static void test_paths_that_are_not_there(void **state)
     garden_create(&g, "/a", ZKS__PERSISTENT);
     for (size_t i = 0; i < COUNT(paths); i++) {
         print_message("# %s\n", paths[i]);
-        assert_int_equal(zks__tree_exists(g.tree, paths[i], NULL, &stat), ZKS__Z_NONODE);
+        assert_int_equal(zks__tree_exists(g.tree, &super, paths[i], NULL, &stat), ZKS__Z_NONODE);
         assert_int_equal(get(&g, &super, paths[i]), ZKS__Z_NONODE);
         assert_int_equal(children(&g, &super, paths[i]), ZKS__Z_NONODE);
         assert_int_equal(get_acl(&g, &super, paths[i], &veiled), ZKS__Z_NONODE);
         assert_int_equal(zks__tree_descendants(g.tree, &super, paths[i], &count), ZKS__Z_NONODE);
         /* One can wait for what can never come. */
-        assert_int_equal(zks__tree_exists(g.tree, paths[i], &g.watchers[0], &stat), ZKS__Z_NONODE);
-        assert_true(
-            zks__watch_has(zks__tree_watches(g.tree), ZKS__WATCHED_NODE, paths[i], &g.watchers[0]));
+        assert_int_equal(zks__tree_exists(g.tree, &super, paths[i], &g.watchers[0], &stat),
+                         ZKS__Z_NONODE);
+        assert_true(zks__watch_has(zks__tree_watches(g.tree), ZKS__WATCHED_NODE, paths[i],
+                                   &g.watchers[0], ZKS__WATCH_ANY));
     }
     garden_close(&g);
 }
@@ -69,13 +70,13 @@ static void test_the_empty_path(void **state)
     garden_open(&g, NULL, NULL);
     garden_create(&g, "/a", ZKS__PERSISTENT);
     root = garden_stat(&g, "/");
-    assert_int_equal(zks__tree_exists(g.tree, "", NULL, &stat), ZKS__Z_OK);
+    assert_int_equal(zks__tree_exists(g.tree, &super, "", NULL, &stat), ZKS__Z_OK);
     assert_true(stat_equal(&stat, &root));
     assert_int_equal(get(&g, &nobody, ""), ZKS__Z_OK);
     assert_int_equal(children(&g, &nobody, ""), ZKS__Z_OK);
     assert_int_equal(get_acl(&g, &nobody, "", &veiled), ZKS__Z_OK);
     /* A watch is of the name that was given, of which no event tells. */
-    assert_int_equal(zks__tree_exists(g.tree, "", &g.watchers[0], &stat), ZKS__Z_OK);
+    assert_int_equal(zks__tree_exists(g.tree, &super, "", &g.watchers[0], &stat), ZKS__Z_OK);
     assert_int_equal(garden_do(&g, op_set("/", "x", -1)), ZKS__Z_OK);
     assert_string_equal(garden_events(&g), "");
     garden_close(&g);
@@ -98,7 +99,7 @@ static void test_permissions(void **state)
         garden_open(&g, NULL, NULL);
         op.aces = asked;
         assert_int_equal(garden_do(&g, op), ZKS__Z_OK);
-        assert_int_equal(zks__tree_exists(g.tree, "/a", NULL, &stat), ZKS__Z_OK);
+        assert_int_equal(zks__tree_exists(g.tree, &nobody, "/a", NULL, &stat), read);
         assert_int_equal(get(&g, &nobody, "/a"), read);
         assert_int_equal(children(&g, &nobody, "/a"), read);
         assert_int_equal(zks__tree_descendants(g.tree, &nobody, "/a", &count), read);
@@ -114,7 +115,7 @@ static void test_permissions(void **state)
     }
 }
 
-/* Whoever may not read gets no watch; to look whether it is there is allowed to all. */
+/* A watcher that may not read gets no watch, not even by asking whether the znode exists. */
 static void test_watches_of_what_one_may_not_read(void **state)
 {
     (void)state;
@@ -132,9 +133,15 @@ static void test_watches_of_what_one_may_not_read(void **state)
     assert_int_equal(zks__tree_children(g.tree, &nobody, "/a", &g.watchers[1], &child, &stat),
                      ZKS__Z_NOAUTH);
     assert_int_equal(zks__tree_watches(g.tree)->entries.n, 0);
-    assert_int_equal(zks__tree_exists(g.tree, "/a", &g.watchers[2], &stat), ZKS__Z_OK);
+    memset(&stat, 0, sizeof stat);
+    assert_int_equal(zks__tree_exists(g.tree, &nobody, "/a", &g.watchers[2], &stat), ZKS__Z_NOAUTH);
+    assert_int_equal(stat.czxid, 0);
+    assert_int_equal(zks__tree_watches(g.tree)->entries.n, 0);
+    /* That one is not there is told to all, and one can wait for it. */
+    assert_int_equal(zks__tree_exists(g.tree, &nobody, "/b", &g.watchers[2], &stat), ZKS__Z_NONODE);
+    assert_int_equal(zks__tree_watches(g.tree)->entries.n, 1);
     assert_int_equal(garden_do(&g, op_set("/a", "x", -1)), ZKS__Z_OK);
-    assert_string_equal(garden_events(&g), "2 DATA /a\n");
+    assert_string_equal(garden_events(&g), "");
     garden_close(&g);
 }
 
@@ -416,18 +423,18 @@ static void test_limit_of_watches(void **state)
     garden_open(&g, &limits, NULL);
     garden_create(&g, "/a", ZKS__PERSISTENT);
     w = g.watchers;
-    assert_int_equal(zks__tree_exists(g.tree, "/x", w, &stat), ZKS__Z_NONODE);
+    assert_int_equal(zks__tree_exists(g.tree, &super, "/x", w, &stat), ZKS__Z_NONODE);
     assert_int_equal(zks__tree_get(g.tree, &nobody, "/a", w, &data, &stat), ZKS__Z_OK);
-    assert_int_equal(zks__tree_exists(g.tree, "/y", w, &stat), ZKS__Z_QUOTAEXCEEDED);
-    assert_int_equal(zks__tree_exists(g.tree, "/", w, &stat), ZKS__Z_QUOTAEXCEEDED);
+    assert_int_equal(zks__tree_exists(g.tree, &super, "/y", w, &stat), ZKS__Z_QUOTAEXCEEDED);
+    assert_int_equal(zks__tree_exists(g.tree, &super, "/", w, &stat), ZKS__Z_QUOTAEXCEEDED);
     assert_int_equal(zks__tree_get(g.tree, &nobody, "/", w, &data, &stat), ZKS__Z_QUOTAEXCEEDED);
     assert_int_equal(zks__tree_children(g.tree, &nobody, "/a", w, &child, &stat),
                      ZKS__Z_QUOTAEXCEEDED);
     assert_int_equal(zks__tree_rewatch(g.tree, ZKS__WATCHED_CHILDREN, true, "/a", 9, w),
                      ZKS__Z_QUOTAEXCEEDED);
     /* There already, or none to be set. */
-    assert_int_equal(zks__tree_exists(g.tree, "/a", w, &stat), ZKS__Z_OK);
-    assert_int_equal(zks__tree_exists(g.tree, "/", NULL, &stat), ZKS__Z_OK);
+    assert_int_equal(zks__tree_exists(g.tree, &super, "/a", w, &stat), ZKS__Z_OK);
+    assert_int_equal(zks__tree_exists(g.tree, &super, "/", NULL, &stat), ZKS__Z_OK);
     assert_int_equal(zks__tree_get(g.tree, &nobody, "/none", w, &data, &stat), ZKS__Z_NONODE);
     assert_int_equal(garden_do(&g, op_set("/a", "x", -1)), ZKS__Z_OK);
     assert_int_equal(zks__tree_children(g.tree, &nobody, "/a", w, &child, &stat), ZKS__Z_OK);

@@ -150,7 +150,7 @@ static void test_results_last(void **state)
     garden_open(&g, NULL, NULL);
     assert_int_equal(garden_write(&g, &super, &op, &result), ZKS__Z_OK);
     for (int i = 0; i < 100; i++) {
-        (void)zks__tree_exists(g.tree, "/x", &g.watchers[0], &stat);
+        (void)zks__tree_exists(g.tree, &super, "/x", &g.watchers[0], &stat);
         (void)zks__tree_children(g.tree, &super, "/", &g.watchers[1], &child, &stat);
     }
     assert_string_equal(result.path, "/a-0000000000");

@@ -10,7 +10,7 @@
 static void add(struct fixture *f, enum zks__watched what, const char *path, unsigned w)
 {
     assert_int_equal(zks__watch_add(&f->table, what, path, &f->w[w]), ZKS__Z_OK);
-    assert_true(zks__watch_has(&f->table, what, path, &f->w[w]));
+    assert_true(zks__watch_has(&f->table, what, path, &f->w[w], ZKS__WATCH_ANY));
 }
 
 static void test_nothing(void **state)
@@ -21,8 +21,8 @@ static void test_nothing(void **state)
     for (int event = ZKS__EVENT_CREATED; event <= ZKS__EVENT_CHILDREN_CHANGED; event++) {
         assert_int_equal(fire(&f, (enum zks__event)event, "/a"), 0);
     }
-    assert_false(zks__watch_has(&f.table, NODE, "/a", &f.w[0]));
-    assert_false(zks__watch_drop(&f.table, NODE, "/a", &f.w[0]));
+    assert_false(zks__watch_has(&f.table, NODE, "/a", &f.w[0], ZKS__WATCH_ANY));
+    assert_false(zks__watch_drop(&f.table, NODE, "/a", &f.w[0], ZKS__WATCH_ANY));
     zks__watcher_close(&f.table, &f.w[0]);
     end(&f);
 }
@@ -49,10 +49,12 @@ static void test_kinds(void **state)
         print_message("# %d\n", (int)kinds[i].event);
         add(&f, NODE, "/a", 0);
         add(&f, KIDS, "/a", 1);
-        assert_false(zks__watch_has(&f.table, KIDS, "/a", &f.w[0]));
+        assert_false(zks__watch_has(&f.table, KIDS, "/a", &f.w[0], ZKS__WATCH_ANY));
         assert_int_equal(fire(&f, kinds[i].event, "/a"), kinds[i].told);
-        assert_int_equal(zks__watch_has(&f.table, NODE, "/a", &f.w[0]), kinds[i].node_stays);
-        assert_int_equal(zks__watch_has(&f.table, KIDS, "/a", &f.w[1]), kinds[i].children_stay);
+        assert_int_equal(zks__watch_has(&f.table, NODE, "/a", &f.w[0], ZKS__WATCH_ANY),
+                         kinds[i].node_stays);
+        assert_int_equal(zks__watch_has(&f.table, KIDS, "/a", &f.w[1], ZKS__WATCH_ANY),
+                         kinds[i].children_stay);
         assert_int_equal(fire(&f, kinds[i].event, "/a"), 0);
         end(&f);
     }
@@ -68,8 +70,10 @@ static void test_both_watches(void **state)
         add(&f, KIDS, "/a", 3);
         add(&f, NODE, "/a", 3);
         assert_int_equal(fire(&f, kinds[i].event, "/a"), 8);
-        assert_int_equal(zks__watch_has(&f.table, NODE, "/a", &f.w[3]), kinds[i].node_stays);
-        assert_int_equal(zks__watch_has(&f.table, KIDS, "/a", &f.w[3]), kinds[i].children_stay);
+        assert_int_equal(zks__watch_has(&f.table, NODE, "/a", &f.w[3], ZKS__WATCH_ANY),
+                         kinds[i].node_stays);
+        assert_int_equal(zks__watch_has(&f.table, KIDS, "/a", &f.w[3], ZKS__WATCH_ANY),
+                         kinds[i].children_stay);
         zks__watcher_close(&f.table, &f.w[3]);
         assert_int_equal(f.table.entries.n, 0);
         end(&f);
@@ -107,8 +111,9 @@ static void test_other_paths(void **state)
         add(&f, NODE, copy, 0);
         memset(copy, 'x', sizeof copy - 1); /* Whoever watches may forget the path. */
         for (size_t k = 0; k < COUNT(paths); k++) {
-            assert_int_equal(zks__watch_has(&f.table, NODE, paths[k], &f.w[0]), i == k);
-            assert_false(zks__watch_has(&f.table, NODE, paths[k], &f.w[1]));
+            assert_int_equal(zks__watch_has(&f.table, NODE, paths[k], &f.w[0], ZKS__WATCH_ANY),
+                             i == k);
+            assert_false(zks__watch_has(&f.table, NODE, paths[k], &f.w[1], ZKS__WATCH_ANY));
         }
         for (size_t k = 0; k < COUNT(paths); k++) {
             assert_int_equal(fire(&f, ZKS__EVENT_DELETED, paths[k]), i == k);
@@ -125,12 +130,12 @@ static void test_drop(void **state)
     add(&f, NODE, "/a", 0);
     add(&f, NODE, "/a", 1);
     add(&f, KIDS, "/a", 0);
-    assert_false(zks__watch_drop(&f.table, KIDS, "/a", &f.w[1]));
-    assert_false(zks__watch_drop(&f.table, NODE, "/b", &f.w[0]));
-    assert_false(zks__watch_drop(&f.table, NODE, "/a", &f.w[2]));
-    assert_true(zks__watch_drop(&f.table, NODE, "/a", &f.w[0]));
-    assert_false(zks__watch_drop(&f.table, NODE, "/a", &f.w[0]));
-    assert_true(zks__watch_has(&f.table, KIDS, "/a", &f.w[0]));
+    assert_false(zks__watch_drop(&f.table, KIDS, "/a", &f.w[1], ZKS__WATCH_ANY));
+    assert_false(zks__watch_drop(&f.table, NODE, "/b", &f.w[0], ZKS__WATCH_ANY));
+    assert_false(zks__watch_drop(&f.table, NODE, "/a", &f.w[2], ZKS__WATCH_ANY));
+    assert_true(zks__watch_drop(&f.table, NODE, "/a", &f.w[0], ZKS__WATCH_ANY));
+    assert_false(zks__watch_drop(&f.table, NODE, "/a", &f.w[0], ZKS__WATCH_ANY));
+    assert_true(zks__watch_has(&f.table, KIDS, "/a", &f.w[0], ZKS__WATCH_ANY));
     assert_int_equal(fire(&f, ZKS__EVENT_DELETED, "/a"), 3);
     end(&f);
 }
@@ -180,7 +185,7 @@ static void test_limit(void **state)
     assert_int_equal(f.heap.blocks, blocks);
     assert_int_equal(f.table.paths.n, watched);
     add(&f, NODE, "/a", 1); /* It is there already. */
-    assert_true(zks__watch_drop(&f.table, NODE, "/a", &f.w[0]));
+    assert_true(zks__watch_drop(&f.table, NODE, "/a", &f.w[0], ZKS__WATCH_ANY));
     add(&f, NODE, "/b", 2);
     assert_int_equal(zks__watch_add(&f.table, NODE, "/c", &f.w[2]), ZKS__Z_QUOTAEXCEEDED);
     assert_int_equal(fire(&f, ZKS__EVENT_DELETED, "/a"), 3);
@@ -222,8 +227,9 @@ static void model_compare(const struct fixture *f, const struct model *m)
         for (size_t p = 0; p < COUNT(paths); p++) {
             for (unsigned w = 0; w < WATCHERS; w++) {
                 bool is = m->watches[what][p] >> w & 1;
-                assert_int_equal(
-                    zks__watch_has(&f->table, (enum zks__watched)what, paths[p], &f->w[w]), is);
+                assert_int_equal(zks__watch_has(&f->table, (enum zks__watched)what, paths[p],
+                                                &f->w[w], ZKS__WATCH_ANY),
+                                 is);
                 n += is;
             }
         }
@@ -250,7 +256,8 @@ static void test_random(void **state)
             add(&f, (enum zks__watched)what, paths[p], w);
             *bits |= 1U << w;
         } else if (dice < 75) {
-            assert_int_equal(zks__watch_drop(&f.table, (enum zks__watched)what, paths[p], &f.w[w]),
+            assert_int_equal(zks__watch_drop(&f.table, (enum zks__watched)what, paths[p], &f.w[w],
+                                             ZKS__WATCH_ANY),
                              *bits >> w & 1);
             *bits &= ~(1U << w);
         } else if (dice < 98) {
@@ -319,7 +326,7 @@ static void test_without_memory(void **state)
         assert_int_equal(f.heap.blocks, blocks);
         assert_int_equal(f.table.paths.n + f.table.entries.n, 0);
         assert_null(f.w[0].first);
-        assert_false(zks__watch_has(&f.table, NODE, "/a", &f.w[0]));
+        assert_false(zks__watch_has(&f.table, NODE, "/a", &f.w[0], ZKS__WATCH_ANY));
     }
     f.heap.fail_at = 0;
     add(&f, KIDS, "/a", 0);
@@ -328,7 +335,7 @@ static void test_without_memory(void **state)
     f.heap.dry = true;
     add(&f, NODE, "/a", 0);
     assert_int_equal(fire(&f, ZKS__EVENT_DELETED, "/a"), 1);
-    assert_true(zks__watch_drop(&f.table, NODE, "/b", &f.w[0]));
+    assert_true(zks__watch_drop(&f.table, NODE, "/b", &f.w[0], ZKS__WATCH_ANY));
     zks__watcher_close(&f.table, &f.w[0]);
     assert_int_equal(f.heap.blocks, blocks);
     end(&f);
@@ -341,7 +348,7 @@ static void test_without_memory(void **state)
 static void watch(struct garden *g, const char *path, unsigned w)
 {
     struct zks__znode_stat stat;
-    int rc = zks__tree_exists(g->tree, path, &g->watchers[w], &stat);
+    int rc = zks__tree_exists(g->tree, &super, path, &g->watchers[w], &stat);
     assert_true(rc == ZKS__Z_OK || rc == ZKS__Z_NONODE);
 }
 
@@ -407,7 +414,7 @@ static void test_watches_of_what_is_not_there(void **state)
     assert_int_equal(zks__tree_children(g.tree, &nobody, "/a", &g.watchers[1], &child, &stat),
                      ZKS__Z_NONODE);
     assert_int_equal(zks__tree_watches(g.tree)->entries.n, 0);
-    assert_int_equal(zks__tree_exists(g.tree, "/a", &g.watchers[2], &stat), ZKS__Z_NONODE);
+    assert_int_equal(zks__tree_exists(g.tree, &super, "/a", &g.watchers[2], &stat), ZKS__Z_NONODE);
     assert_int_equal(zks__tree_watches(g.tree)->entries.n, 1);
     garden_create(&g, "/a", ZKS__PERSISTENT);
     assert_string_equal(garden_events(&g), "2 CREATED /a\n");
@@ -485,7 +492,7 @@ static void test_rewatch(void **state)
         assert_int_equal(rc, ZKS__Z_OK);
         assert_string_equal(garden_events(&g), rewatch_rows[i].events);
         assert_int_equal(zks__watch_has(zks__tree_watches(g.tree), rewatch_rows[i].watched,
-                                        rewatch_rows[i].path, &g.watchers[0]),
+                                        rewatch_rows[i].path, &g.watchers[0], ZKS__WATCH_ANY),
                          rewatch_rows[i].set);
         assert_int_equal(zks__tree_watches(g.tree)->entries.n, rewatch_rows[i].set);
         assert_true(zks__tree_zxid(g.tree) == 4);
