@@ -18,8 +18,7 @@ enum {
     READ_SIZE = 64 << 10, /* At a time from one connection, so that each gets its turn. */
     EVENTS = 256,
     ACCEPTS = 64,
-    BACKLOG = 4096,
-    PATIENCE_MS = 10000 /* For a client to say who it is, and to read the last that it is sent. */
+    BACKLOG = 4096
 };
 
 /* A peer with its socket. */
@@ -179,6 +178,7 @@ static int accept_some(struct zks__loop *loop)
             (void)close(fd);
         } else if (loop->peers.n >= loop->max_connections) {
             tell_refused(loop, "there are as many as there may be");
+            loop->peers.rejected++;
             (void)close(fd);
         } else if (!add_connection(loop, fd, &from)) {
             tell_refused(loop, "there is not enough memory");
@@ -200,6 +200,9 @@ static void receive(struct connection *c)
     }
     ssize_t n = recv(c->fd, to, READ_SIZE, 0);
     if (n > 0) {
+        if (c->peer.in.len == 0) {
+            zks__peer_arrived(&c->peer, zks__service_clock_ms());
+        }
         c->peer.in.len += (size_t)n;
     } else if (n == 0 || (errno != EAGAIN && errno != EWOULDBLOCK && errno != EINTR)) {
         zks__peer_cut(&c->peer);
@@ -235,6 +238,7 @@ static bool transmit(struct connection *c)
 static void attend(struct zks__loop *loop, struct connection *c)
 {
     struct zks__peer *p = &c->peer;
+    zks__peer_released(p, zks__service_clock_ms());
     if (p->ended || !transmit(c)) {
         close_connection(loop, c);
         return;
@@ -264,7 +268,7 @@ static void sweep(struct zks__loop *loop)
     set_accepting(loop, true);
     for (struct zks__peer *p = loop->peers.first; p != NULL; p = p->next) {
         bool slow = p->ending || p->session.id == 0 || !p->authorised;
-        if (slow && now - p->since_ms > PATIENCE_MS) {
+        if (slow && now - p->since_ms > ZKS__PATIENCE_MS) {
             zks__peer_cut(p);
         }
     }

@@ -27,6 +27,7 @@ bool zks__peers_init(struct zks__peers *peers, struct zks__service *service)
 {
     peers->service = service;
     peers->scratch.mem = &service->mem;
+    peers->began_ms = zks__service_clock_ms();
     return zks__map_init(&peers->by_session, &service->mem);
 }
 
@@ -111,6 +112,8 @@ bool zks__peer_open(struct zks__peer *p, struct zks__peers *peers, const char *i
                             .out = {.open = {.mem = &peers->service->mem}},
                             .next = peers->first,
                             .since_ms = peers->service->now_ms,
+                            .began_ms = zks__service_wall_ms(),
+                            .last_xid = -1,
                             .authorised = peers->secret == NULL};
     (void)snprintf(p->address, sizeof p->address, "%s", address);
     if (zks__identity_add(&p->identity, "ip", ip) != NULL) {
@@ -217,6 +220,22 @@ bool zks__peer_wants(const struct zks__peer *p)
            p->out.replies < p->peers->max_outstanding;
 }
 
+void zks__peer_arrived(struct zks__peer *p, uint64_t clock_ms)
+{
+    p->arrived_ms = clock_ms;
+}
+
+void zks__peer_released(struct zks__peer *p, uint64_t clock_ms)
+{
+    if (p->fresh > 0) {
+        uint64_t ms = clock_ms - p->arrived_ms;
+        zks__figures_answered(&p->figures, p->fresh, ms);
+        zks__figures_answered(&p->peers->figures, p->fresh, ms);
+        p->answered_ms = clock_ms;
+        p->fresh = 0;
+    }
+}
+
 bool zks__peer_overfull(struct zks__peer *p)
 {
     size_t unsent = zks__outbox_unsent(&p->out);
@@ -247,6 +266,8 @@ static void finish_frame(struct zks__peer *p, size_t at)
         return;
     }
     zks__set_int(&p->out.open, at, (int32_t)len);
+    p->figures.sent++;
+    p->peers->figures.sent++;
     check_out(p);
 }
 
@@ -254,6 +275,10 @@ size_t zks__begin_reply(struct zks__peer *p, int32_t xid, int64_t zxid, int32_t 
 {
     zks__outbox_begin(&p->out);
     size_t at = p->out.open.len;
+    if (xid >= 0) {
+        p->last_xid = xid;
+        p->last_zxid = zxid;
+    }
     zks__put_int(&p->out.open, 0);
     zks__put_int(&p->out.open, xid);
     zks__put_long(&p->out.open, zxid);
@@ -261,10 +286,16 @@ size_t zks__begin_reply(struct zks__peer *p, int32_t xid, int64_t zxid, int32_t 
     return at;
 }
 
-void zks__end_reply(struct zks__peer *p, size_t at)
+static void finish_reply(struct zks__peer *p, size_t at)
 {
     zks__outbox_reply(&p->out);
+    p->fresh++;
     finish_frame(p, at);
+}
+
+void zks__end_reply(struct zks__peer *p, size_t at)
+{
+    finish_reply(p, at);
     if (p->drop_reply && !p->out.open.failed) {
         p->drop_reply = false;
         p->out.open.len = at;
@@ -275,8 +306,7 @@ void zks__end_reply(struct zks__peer *p, size_t at)
 /* To a ping, or to credentials, which clients send by themselves: no reply to be dropped. */
 static void acknowledge(struct zks__peer *p, int32_t xid, int64_t zxid, int32_t code)
 {
-    zks__outbox_reply(&p->out);
-    finish_frame(p, zks__begin_reply(p, xid, zxid, code));
+    finish_reply(p, zks__begin_reply(p, xid, zxid, code));
 }
 
 void zks__peers_tell(struct zks__peers *peers, struct zks__watcher *watcher, enum zks__event event,
@@ -452,6 +482,7 @@ static void take_request(struct zks__peer *p, struct zks__reader *r)
     int32_t opcode = zks__read_int(r);
     p->requests++;
     p->peers->requests++;
+    p->last_opcode = opcode;
     if (r->bad) {
         zks__peer_say(p, ZKS_LOG_WARN, "a request of less than 8 bytes: cut off");
         zks__peer_cut(p);
@@ -513,6 +544,8 @@ static size_t take_frame(struct zks__peer *p, unsigned char *at, size_t len)
         return 0;
     }
     struct zks__reader r = {at + LENGTH, at + LENGTH + frame, false};
+    p->figures.received++;
+    p->peers->figures.received++;
     if (first) {
         take_connect(p, &r);
     } else {

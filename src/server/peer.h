@@ -6,8 +6,12 @@
 
 #include "server/auth.h"
 #include "server/codec.h"
+#include "server/figures.h"
 #include "server/outbox.h"
 #include "server/service.h"
+
+/* How long a client has to say who it is, and to read the last that it is sent. */
+enum { ZKS__PATIENCE_MS = 10000 };
 
 struct zks__peer;
 
@@ -24,6 +28,9 @@ struct zks__peers {
     uint64_t lines_ms; /* When zks__peer_say() begins to count anew. */
     unsigned lines;
     uint64_t requests;
+    uint64_t rejected;           /* Connections, for there were as many as there may be. */
+    uint64_t began_ms;           /* By the clock. */
+    struct zks__figures figures; /* Of those that have gone as well. */
     size_t n;
     struct zks__peer *first;
     struct zks__peer *due; /* Those with something to send, or whose connection is to end. */
@@ -45,6 +52,14 @@ struct zks__peer {
     struct zks__writer in;
     struct zks__outbox out;
     uint64_t requests;
+    struct zks__figures figures;
+    size_t fresh;         /* Answers in `out` that were not yet known to be durable. */
+    uint64_t arrived_ms;  /* By the clock: when the oldest of `in` came, */
+    uint64_t answered_ms; /* and when an answer could last be sent. */
+    int64_t began_ms;     /* Since 1970. */
+    int32_t last_opcode;
+    int32_t last_xid; /* -1 for none. */
+    int64_t last_zxid;
     uint64_t since_ms; /* When the connection began, or its ending. */
     bool pending;      /* Its session begins once it has shown the secret. */
     bool old;          /* A client that knows nothing of read-only servers. */
@@ -82,6 +97,11 @@ void zks__peer_take(struct zks__peer *p);
 bool zks__peer_wants(const struct zks__peer *p);
 bool zks__peer_hears(const struct zks__peer *p);
 
+/* zks__peer_arrived: there is something in `in` where there was nothing.  zks__peer_released: all that is in `out`
+ * may be sent. */
+void zks__peer_arrived(struct zks__peer *p, uint64_t clock_ms);
+void zks__peer_released(struct zks__peer *p, uint64_t clock_ms);
+
 /* zks__peer_overfull: whether it has left more unread than it may; it is cut off then. */
 bool zks__peer_overfull(struct zks__peer *p);
 
@@ -117,7 +137,7 @@ void *zks__scratch(struct zks__peers *peers, size_t size);
 /* zks__request: carries out a request that is no ping, auth or end of the session; `r` is its body. */
 void zks__request(struct zks__peer *p, int32_t xid, int32_t opcode, struct zks__reader *r);
 
-/* zks__words: answers a four-letter word; false where the four bytes are none. */
+/* zks__words: answers a four-letter word; false where the four bytes cannot be one. */
 bool zks__words(struct zks__peer *p, const unsigned char word[4]);
 
 #endif

@@ -14,7 +14,7 @@ enum {
     COMPACT_TICKS = 60 /* or so long since the last one. */
 };
 
-static int64_t wall_ms(void)
+int64_t zks__service_wall_ms(void)
 {
     struct timespec t;
     (void)clock_gettime(CLOCK_REALTIME, &t);
@@ -30,7 +30,7 @@ uint64_t zks__service_clock_ms(void)
 
 static struct zks__txn next_txn(const struct zks__service *s)
 {
-    return (struct zks__txn){zks__tree_zxid(s->tree) + 1, wall_ms()};
+    return (struct zks__txn){zks__tree_zxid(s->tree) + 1, zks__service_wall_ms()};
 }
 
 /* ---- Open and close ---- */
@@ -240,7 +240,7 @@ void zks__service_reap(struct zks__service *s)
         return;
     }
     s->reap_ms = s->now_ms + s->options.reap_ms;
-    int64_t now = wall_ms();
+    int64_t now = zks__service_wall_ms();
     const char *path = zks__tree_reapable(s->tree, now, NULL);
     for (int i = 0; path != NULL && i < REAP_AT_ONCE; i++) {
         const char *next = zks__tree_reapable(s->tree, now, path);

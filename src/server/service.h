@@ -49,8 +49,9 @@ void zks__service_close(struct zks__service *s);
 void zks__service_pause(struct zks__service *s);
 int zks__service_resume(struct zks__service *s, uint64_t clock_ms, char why[ZKS__WHY_SIZE]);
 
-/* zks__service_clock_ms: the clock of a server. */
+/* zks__service_clock_ms: the clock of a server; zks__service_wall_ms: the time since 1970. */
 uint64_t zks__service_clock_ms(void);
+int64_t zks__service_wall_ms(void);
 
 /* zks__service_time: what the clock shows, at the beginning of each turn.  The time by which sessions live
  * goes on by at most a tick a turn: while a server stands still, because it was stopped or its disk was

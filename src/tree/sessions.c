@@ -164,6 +164,12 @@ static void close_tracked(struct zks__sessions *s, struct zks__tracked *t)
     t->closing = true;
 }
 
+uint64_t zks__sessions_until(const struct zks__sessions *s, int64_t id)
+{
+    const struct zks__tracked *t = find(s, id);
+    return t != NULL ? t->until_ms : 0;
+}
+
 void zks__sessions_closing(struct zks__sessions *s, int64_t id)
 {
     struct zks__tracked *t = find(s, id);

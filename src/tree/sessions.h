@@ -46,6 +46,9 @@ int zks__sessions_attach(struct zks__sessions *s, int64_t id, const void *owner,
  * it has been taken up elsewhere since, ZKS__Z_SESSIONEXPIRED. */
 int zks__sessions_check(struct zks__sessions *s, int64_t id, const void *owner);
 
+/* zks__sessions_until: when its time is up if nothing more is heard of it; 0 where it is not known, or closing. */
+uint64_t zks__sessions_until(const struct zks__sessions *s, int64_t id);
+
 /* zks__sessions_closing: its end is under way, and nothing can save it. */
 void zks__sessions_closing(struct zks__sessions *s, int64_t id);
 

@@ -334,6 +334,12 @@ int zks__tree_get_acl(struct zks__tree *tree, const struct zks__who *who, const 
     return code;
 }
 
+const struct zks__acl *zks__tree_parent_acl(const struct zks__tree *tree, const char *path)
+{
+    const struct zks__znode *node = zks__node_find(tree, path);
+    return node != NULL && node->parent != NULL ? node->parent->acl : NULL;
+}
+
 /* The znode after this one in a walk through all below `top`, parents first. */
 static const struct zks__znode *walk(const struct zks__znode *top, const struct zks__znode *node)
 {

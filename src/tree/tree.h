@@ -208,6 +208,10 @@ const char *zks__tree_child_path(const struct zks__znode *child);
 int zks__tree_get_acl(struct zks__tree *tree, const struct zks__who *who, const char *path,
                       const struct zks__acl **acl, bool *veiled, struct zks__znode_stat *stat);
 
+/* zks__tree_parent_acl: the list of the parent of a znode that is there, by which it is decided who may list it;
+ * NULL where everybody may. */
+const struct zks__acl *zks__tree_parent_acl(const struct zks__tree *tree, const char *path);
+
 /* zks__tree_descendants: how many there are below a path. */
 int zks__tree_descendants(struct zks__tree *tree, const struct zks__who *who, const char *path,
                           size_t *count);

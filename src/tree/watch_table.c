@@ -351,6 +351,26 @@ void zks__watch_fire(struct zks__watch_table *t, enum zks__event event, const ch
     }
 }
 
+/* Each watcher is marked when it is counted, as when it is told. */
+void zks__watch_count(struct zks__watch_table *t, enum zks__watched what,
+                      struct zks__watch_counts *counts)
+{
+    size_t bucket = 0;
+    memset(counts, 0, sizeof *counts);
+    t->events++;
+    for (struct zks__link *l = zks__map_each(&t->paths, &bucket, NULL); l != NULL;
+         l = zks__map_each(&t->paths, &bucket, l)) {
+        const struct watched_path *p = (struct watched_path *)l;
+        const struct zks__watch_entry *e = p->what == what ? p->first : NULL;
+        counts->paths += e != NULL;
+        for (; e != NULL; e = e->next) {
+            counts->watches++;
+            counts->watchers += e->watcher->told != t->events;
+            e->watcher->told = t->events;
+        }
+    }
+}
+
 void zks__watcher_close(struct zks__watch_table *t, struct zks__watcher *watcher)
 {
     while (watcher->first != NULL) {

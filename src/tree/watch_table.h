@@ -73,6 +73,16 @@ void zks__watch_fire(struct zks__watch_table *t, enum zks__event event, const ch
                                   const char *path),
                      void *arg);
 
+/* How much is watched of a kind. */
+struct zks__watch_counts {
+    size_t watchers;
+    size_t paths;
+    size_t watches;
+};
+
+void zks__watch_count(struct zks__watch_table *t, enum zks__watched what,
+                      struct zks__watch_counts *counts);
+
 /* zks__watcher_close: forgets all that somebody watches. */
 void zks__watcher_close(struct zks__watch_table *t, struct zks__watcher *watcher);
 

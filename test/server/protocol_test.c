@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What the comparison with real servers (integration_tree_server) does not see: how connections begin and
- * end, what comes before what, and the four-letter words. */
+ * end, and what comes before what. */
 #include <arpa/inet.h>
 #include <netinet/in.h>
 #include <sys/socket.h>
@@ -818,59 +818,6 @@ static void what_may_go_goes(void **state)
     serving_close(&s);
 }
 
-/* ---- Words ---- */
-
-static void has(const struct serving *s, const char *word, const char *text)
-{
-    char answer[4096];
-    int fd = dial(s);
-    assert_int_equal(send(fd, word, 4, MSG_NOSIGNAL), 4);
-    size_t len = hear(fd, answer, sizeof answer - 1);
-    answer[len] = '\0';
-    if (strstr(answer, text) == NULL) {
-        ens_fail("%s says %s, without %s", word, answer, text);
-    }
-    (void)close(fd);
-}
-
-static void four_letter_words(void **state)
-{
-    struct serving s;
-    struct wire_session session;
-    (void)state;
-    serving_open(&s, true);
-    struct wire *w = open_wire(&s, &session);
-    has(&s, "ruok", "imok");
-    has(&s, "isro", "rw");
-    has(&s, "srvr", "Mode: standalone\nNode count: 4\n");
-    has(&s, "stat", "Clients:\n /127.0.0.1:");
-    has(&s, "mntr", "zk_znode_count\t4\n");
-    has(&s, "mntr", "zk_num_alive_connections\t2\n");
-    has(&s, "conf", s.folder);
-    has(&s, "envi", "zookeeper.version=3.9.5-zksync-");
-    wire_drop(w);
-    serving_close(&s);
-}
-
-/* What they tell of others is for those who know the secret, which a word cannot show. */
-static void four_letter_words_and_a_secret(void **state)
-{
-    static const char *const told[] = {"ruok", "isro", "envi"};
-    static const char *const kept[] = {"srvr", "stat", "mntr", "conf"};
-    struct serving s;
-    (void)state;
-    zks_server_options options = serving_options(&s, false);
-    options.secret = "open sesame";
-    serving_open_with(&s, &options);
-    for (size_t i = 0; i < sizeof told / sizeof told[0]; i++) {
-        has(&s, told[i], i == 0 ? "imok" : i == 1 ? "rw" : "zookeeper.version");
-    }
-    for (size_t i = 0; i < sizeof kept / sizeof kept[0]; i++) {
-        has(&s, kept[i], "is not told where a secret is needed");
-    }
-    serving_close(&s);
-}
-
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
@@ -883,8 +830,6 @@ int main(int argc, char **argv)
         serving_test(events_come_before_answers),
         serving_test(who_am_i),
         serving_test(what_may_go_goes),
-        serving_test(four_letter_words),
-        serving_test(four_letter_words_and_a_secret),
         serving_test(a_list_is_not_longer_than_its_request),
         serving_test(a_refused_write_consumes_a_zxid),
         serving_test(null_texts_in_an_acl),
