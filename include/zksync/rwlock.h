@@ -163,7 +163,8 @@ struct zks_contender {
 /* zks_rwlock_list: who holds the lock at `path` and who waits, in the order of the queue.  On
  * success *list is the caller's, to be freed with zks_contenders_free(); it is NULL where *count is
  * 0, as it is for a lock that does not exist.  Children with foreign names are left out; of those whose
- * data may not be read it is left out.
+ * data may not be read it is left out, and where the server is of ZooKeeper 3.9 or later so are token, session and
+ * times, which are 0.
  *  ZKS_ETIMEDOUT, ZKS_EDISCONNECTED (0 ms), ZKS_EACCES, ZKS_EINVAL, ZKS_ENOMEM, ZKS_ENOCHROOT,
  *  ZKS_EDEADLK (in a callback), ZKS_ECLOSED, ZKS_EAUTH, ZKS_ESERVER, ZKS_EFORKED
  * Since 0.1. */
