@@ -29,7 +29,7 @@ werror := -DZKSYNC_WERROR=$(if $(CI),ON,OFF)
 first_seed = $${ZKSYNC_SIM_FIRST:-$$(tools/first-seed $(1))}
 build = cmake --preset $(1) $(werror) >/dev/null && cmake --build --preset $(1) -j $(JOBS)
 
-.PHONY: all demo check check-fast mutants compat sim ensemble bench lint format install uninstall soak soak-sim soak-server soak-chaos chaos clean
+.PHONY: all demo check check-fast mutants compat compare sim ensemble bench lint format install uninstall soak soak-sim soak-server soak-chaos chaos clean
 
 all:
 	@$(call build,release)
@@ -60,6 +60,14 @@ compat:
 	@tools/setup compat
 	@$(call build,dev) --target zksync_cli
 	@test/compat/run --real
+
+# The tree beside servers of ZooKeeper 3.8 and of 3.9; ZKSYNC_TREE_OPS says how many requests, ZKSYNC_TREE_SEED
+# which.
+compare:
+	@tools/setup check
+	@$(call build,dev) --target integration_tree_server
+	@tools/ensemble run --servers 3 --no-proxy -- build/dev/test/integration/integration_tree_server
+	@tools/ensemble run --release 3.9 --or-skip --servers 3 --no-proxy -- build/dev/test/integration/integration_tree_server
 
 # make sim SEED=N tells the history of a seed, make sim PLAN=FILE that of a plan.
 sim:
