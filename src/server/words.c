@@ -277,8 +277,8 @@ static size_t list_connections(const struct zks__peers *peers, struct ending *en
     return n;
 }
 
-/* A path is told to a client that could list it: what its parent's list of permissions keeps from others is
- * kept from words too. */
+/* A path is shown only to a client that may list the parent: what an access control list guards from reads is
+ * guarded from words too. */
 static bool may_hear(const struct zks__peer *p, const char *path)
 {
     const struct zks__ids ids = {p->identity.ids, p->identity.n};
@@ -329,7 +329,7 @@ static void dump(struct zks__peer *p)
 
 /* ---- All of them ---- */
 
-/* Four small letters: as the length of a frame they would be above any limit. */
+/* Four lowercase letters: as the length of a frame they would be 1.5 GiB or more, with which no client begins. */
 static bool is_word(const unsigned char word[4])
 {
     bool is = true;

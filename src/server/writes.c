@@ -51,8 +51,8 @@ static int mode_of(int32_t opcode, int32_t flags, bool in_multi)
     }
 }
 
-/* ZooKeeper cannot read a multi with a create of no kind that it knows, nor with one that needs a time to
- * live and is no createTTL. */
+/* ZooKeeper 3.9 cannot parse a multi with a create whose flags do not exist, or whose flags need a time to live
+ * where the request is not createTTL. */
 static bool is_readable_in_multi(int32_t opcode, int32_t flags)
 {
     return opcode == ZKS__CREATE_TTL || (flags >= ZKS__PERSISTENT && flags <= ZKS__CONTAINER);
@@ -60,14 +60,14 @@ static bool is_readable_in_multi(int32_t opcode, int32_t flags)
 
 /* ---- What is asked for ---- */
 
-/* None is as good as an empty text, which is the id of nobody and no scheme: such an entry is not valid.
- * "auth" is the client itself, and kazoo sends no id with it. */
+/* A null text counts as an empty one.  No scheme has that name, and only for "auth", which stands for the
+ * client itself, is it a valid id: kazoo sends a null id with it. */
 static const char *text_of(const char *text)
 {
     return text != NULL ? text : "";
 }
 
-/* Where ZooKeeper itself fails over an id that is none. */
+/* Whether ZooKeeper's own code fails on a null id of this scheme. */
 static bool needs_id(const char *scheme)
 {
     static const char *const schemes[] = {"world", "digest", "ip"};
@@ -183,7 +183,7 @@ static void put_head(struct zks__writer *out, int32_t type, bool done, int32_t c
     zks__put_int(out, code);
 }
 
-/* Of containers and of what has a time to live the Stat is told whatever the request was. */
+/* For containers and for znodes with a time to live the answer has a Stat whatever the request was. */
 static void put_result(struct zks__writer *out, int32_t opcode, const struct zks__op *op,
                        const struct zks__op_result *result, bool done)
 {

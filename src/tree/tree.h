@@ -63,8 +63,8 @@ struct zks__tree *zks__tree_new(const struct zks__mem *mem, const struct zks__tr
  * by which a server decides whether the watcher may hear of it; NULL where everybody may. */
 const struct zks__acl *zks__tree_event_acl(const struct zks__tree *tree);
 
-/* zks__tree_event_zxid: only in `tell`: the zxid of the write that causes the event; -1 for one that a watch
- * causes that is set again. */
+/* zks__tree_event_zxid: only in `tell`: the zxid of the write that causes the event; -1 for an event that
+ * zks__tree_rewatch() causes. */
 int64_t zks__tree_event_zxid(const struct zks__tree *tree);
 
 /* zks__tree_free: NULL is fine.  Watchers must be closed first, or be forgotten with it. */
@@ -182,8 +182,8 @@ const char *zks__tree_ephemerals(const struct zks__tree *tree, int64_t session, 
 /* Each returns an enum zks__code.  `watcher` is NULL where no watch is to be set; pointers are good
  * until the next write. */
 
-/* zks__tree_exists: needs the permission to read a znode that is there.  A watch of one that is not there is
- * set all the same. */
+/* zks__tree_exists: needs the permission to read if the znode exists.  If it does not, the watch is set all the
+ * same. */
 int zks__tree_exists(struct zks__tree *tree, const struct zks__who *who, const char *path,
                      struct zks__watcher *watcher, struct zks__znode_stat *stat);
 

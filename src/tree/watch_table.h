@@ -16,8 +16,8 @@ enum zks__event {
 /* What is watched: the znode itself (by exists and get), or its children. */
 enum zks__watched { ZKS__WATCHED_NODE, ZKS__WATCHED_CHILDREN };
 
-/* How long: until it has fired; until it is removed; so too, and for all below the path.  A watcher can
- * have a watch of each mode on a path side by side, and none of them changes another. */
+/* How long a watch stays: until it has fired; until it is removed; until it is removed, and for everything below
+ * the path too.  A watcher can have one of each mode on the same path, and none of them changes another. */
 enum zks__watch_mode {
     ZKS__WATCH_ONCE = 1,
     ZKS__WATCH_PERSISTENT = 2,
