@@ -9,6 +9,7 @@
 #include "ensemble.h"
 #include "tree_generate.h"
 #include "tree_hearing.h"
+#include "word.h"
 
 enum {
     SESSION_MS = 40000,
@@ -466,7 +467,7 @@ void comparison_open(struct comparison *c, const char *top, uint64_t seed)
         c->members[i] = &client->member;
     }
     model_open(&c->model, &c->arena, c->members, CLIENTS);
-    c->model.before_39 = ens_release() < 309;
+    c->model.before_39 = word_release(ens_direct_server(0)) < 309;
     for (size_t i = 0; i < CLIENTS; i++) {
         client_renew(c, &c->clients[i], comparison_server(c, i));
     }

@@ -13,6 +13,7 @@
 #include "tree_clients.h"
 #include "tree_generate.h"
 #include "tree_plans.h"
+#include "word.h"
 
 enum {
     OPS = 25000,
@@ -113,7 +114,8 @@ static void side_by_side(void **state)
         number_from("ZKSYNC_TREE_OPS", getenv("ZKSYNC_TEST_SLOW") != NULL ? OPS_SLOW : OPS);
     it_need_ours(ens_is_alone());
     (void)printf("# seed %" PRIu64 ", %" PRIu64 " requests to ZooKeeper %d.%d\n", seed, ops,
-                 ens_release() / 100, ens_release() % 100);
+                 word_release(ens_direct_server(0)) / 100,
+                 word_release(ens_direct_server(0)) % 100);
     comparison_open(c, it->path, seed);
     s->generator = (struct generator){.state = seed,
                                       .top = it->path,

@@ -7,7 +7,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <ftw.h>
-#include <netdb.h>
 #include <pthread.h>
 #include <setjmp.h>
 #include <spawn.h>
@@ -17,15 +16,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
-#include <sys/time.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 /* cmocka.h needs the headers above. */
 #include <cmocka.h>
 
-enum { MAX_SERVERS = 99, MAX_TEXT = 4096, MAX_PATH = 256, ANSWER_S = 5 };
+enum { MAX_SERVERS = 99, MAX_TEXT = 4096, MAX_PATH = 256 };
 
 extern char **environ;
 
@@ -141,64 +138,6 @@ bool ens_are_ours(const char *mark)
 bool ens_is_local(void)
 {
     return getenv("ZKSYNC_ENSEMBLE_LOCAL") != NULL;
-}
-
-static struct addrinfo *resolved(const char *server)
-{
-    const struct addrinfo hints = {.ai_socktype = SOCK_STREAM};
-    struct addrinfo *found = NULL;
-    const char *port = strrchr(server, ':');
-    char *host = strndup(server, port != NULL ? (size_t)(port - server) : 0);
-    int rc =
-        host != NULL && port != NULL ? getaddrinfo(host, port + 1, &hints, &found) : EAI_NONAME;
-    free(host);
-    if (rc != 0) {
-        ens_fail("\"%s\": %s", server, gai_strerror(rc));
-    }
-    return found;
-}
-
-char *ens_word(const char *server, const char *word)
-{
-    char *text = NULL;
-    size_t size = 0;
-    FILE *to = open_memstream(&text, &size);
-    char piece[4096];
-    ssize_t got = 0;
-    const struct timeval limit = {.tv_sec = ANSWER_S};
-    struct addrinfo *address = resolved(server);
-    int fd = socket(address->ai_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    if (to == NULL || fd < 0) {
-        ens_fail("cannot ask %s: %s", server, strerror(errno));
-    }
-    (void)setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit);
-    if (connect(fd, address->ai_addr, address->ai_addrlen) == 0 &&
-        send(fd, word, strlen(word), MSG_NOSIGNAL) == (ssize_t)strlen(word)) {
-        while ((got = read(fd, piece, sizeof piece)) > 0) {
-            (void)fwrite(piece, 1, (size_t)got, to);
-        }
-    }
-    (void)close(fd);
-    (void)fclose(to);
-    freeaddrinfo(address);
-    if (text == NULL) {
-        ens_fail("no memory");
-    }
-    return text;
-}
-
-int ens_release(void)
-{
-    static const char before[] = "version: ";
-    char *told = ens_word(ens_direct_server(0), "srvr");
-    const char *at = strstr(told, before);
-    int major = 0;
-    int minor = 0;
-    if (at == NULL || sscanf(at + sizeof before - 1, "%d.%d", &major, &minor) != 2) {
-        ens_fail("%s tells no version: \"%s\"", ens_direct_server(0), told);
-    }
-    free(told);
-    return 100 * major + minor;
 }
 
 /* Reads all that the tool prints; what does not fit is read and dropped. */

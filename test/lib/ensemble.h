@@ -26,10 +26,6 @@ bool ens_are_ours(const char *mark);
 /* Whether there is one server, and it is zksync's own. */
 bool ens_is_local(void);
 
-/* The answer to a four-letter word, to be freed; "" where there is none. */
-char *ens_word(const char *server, const char *word);
-/* Which release of ZooKeeper the servers are, or behave as: 308 for 3.8. */
-int ens_release(void);
 /* Whether the proxy_ functions can be used: there are proxies, and their Toxiproxy answers. */
 bool ens_has_proxy(void);
 

@@ -65,3 +65,17 @@ size_t word_figure(const char *answer, const char *name)
     const char *at = strstr(answer, name);
     return at != NULL ? (size_t)strtoul(at + strlen(name), NULL, 10) : 0;
 }
+
+int word_release(const char *server)
+{
+    static const char before[] = "version: ";
+    char *told = word_ask(server, "srvr");
+    const char *at = strstr(told, before);
+    int major = 0;
+    int minor = 0;
+    if (at == NULL || sscanf(at + sizeof before - 1, "%d.%d", &major, &minor) != 2) {
+        ens_fail("%s tells no version: \"%s\"", server, told);
+    }
+    free(told);
+    return 100 * major + minor;
+}

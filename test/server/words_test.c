@@ -4,6 +4,7 @@
 
 #include "serving.h"
 #include "wire.h"
+#include "word.h"
 
 #define NUMBER "[0-9]+"
 #define HEX "0x[0-9a-f]+"
@@ -13,7 +14,7 @@
 /* Whether the whole answer is of this form. */
 static void says(const struct serving *s, const char *word, const char *pattern)
 {
-    char *answer = ens_word(serving_address(s), word);
+    char *answer = word_ask(serving_address(s), word);
     char whole[2048];
     regex_t regex;
     (void)snprintf(whole, sizeof whole, "^%s$", pattern);
