@@ -11,16 +11,15 @@
 #include <unistd.h>
 
 #include "api/common.h"
+#include "api/local.h"
 #include "api/probe.h"
 #include "base/log.h"
 #include "driver/clock.h"
 #include "driver/deliveries.h"
 #include "zksync/config.h"
-#include "zksync/local.h"
 
 enum {
-    PROBE_MS = 5000, /* Of the time to connect, at most half: for finding out why it fails. */
-    LOCAL_MS = 30000 /* For a local server to be started, where no shorter limit is given. */
+    PROBE_MS = 5000 /* Of the time to connect, at most half: for finding out why it fails. */
 };
 
 static void release(zks_client *c)
@@ -34,10 +33,7 @@ static void release(zks_client *c)
     }
     free(c->acl);
     zks__servers_free(c->list);
-    if (c->secret != NULL) {
-        explicit_bzero(c->secret, strlen(c->secret));
-    }
-    free(c->secret);
+    zks__local_free(c->local);
     free(c->description);
     free((char *)c->options.servers);
     free((char *)c->options.root);
@@ -75,13 +71,17 @@ static int failed(zks_client *c, int error)
 
 static int parse_servers(zks_client *c)
 {
-    int rc = zks__servers_parse(c->options.servers, &c->list);
+    struct zks__servers *list = NULL;
+    int rc = zks__servers_parse(c->options.servers, &list);
     if (rc != 0) {
         return rc == ZKS_EINVAL ? failed(c, rc) : rc;
     }
-    c->servers = c->list->connect;
-    c->root_len = strlen(c->list->root);
-    return 0;
+    rc = c->local != NULL ? zks__servers_set_secret(list, zks__local_secret(c->local)) : 0;
+    c->list = list;
+    c->servers = list->connect;
+    c->secret = list->secret;
+    c->root_len = strlen(list->root);
+    return rc;
 }
 
 static int copy(const char **to, const char *from)
@@ -128,39 +128,11 @@ static int copy_acl(zks_client *c, const struct zks_acl *acl, size_t n)
     return check_length(c, "acl", bytes, ZKS_ACL_BYTES_MAX);
 }
 
-static void log_local(enum zks_log_level level, const char *line, void *arg)
-{
-    struct zks_client *c = arg;
-    if (c->options.log != NULL && level <= c->options.log_level) {
-        c->options.log(level, line, c->options.log_arg);
-    }
-}
-
-static int use_local(zks_client *c)
-{
-    struct zks_local local;
-    int64_t limit = c->options.connect_timeout_ms;
-    limit = limit > 0 && limit < LOCAL_MS ? limit : LOCAL_MS;
-    int rc = zks_local_start(limit, log_local, c, &local);
-    if (rc != 0) {
-        return rc;
-    }
-    zks__client_log(c, ZKS_LOG_INFO, "zksync: the local server at %s, process %lld, %s",
-                    local.address, (long long)local.pid,
-                    local.started ? "was started" : "runs already");
-    rc = copy(&c->options.servers, local.address);
-    if (rc == 0 && local.secret[0] != '\0') {
-        c->secret = strdup(local.secret);
-        rc = c->secret != NULL ? 0 : ZKS_ENOMEM;
-    }
-    explicit_bzero(local.secret, sizeof local.secret);
-    return rc;
-}
-
 /* Called once all other options are valid, so that no server is started for those that are not. */
 static int take_servers(zks_client *c, const char *servers)
 {
-    int rc = strcmp(servers, "local") == 0 ? use_local(c) : copy(&c->options.servers, servers);
+    int rc =
+        strcmp(servers, "local") == 0 ? zks__local_open(c) : copy(&c->options.servers, servers);
     return rc == 0 ? parse_servers(c) : rc;
 }
 
@@ -329,6 +301,7 @@ static int name_beat(zks_client *c)
 /* What is left to be told is told, while the handles that it is about still know their client. */
 static void end(zks_client *c)
 {
+    zks__local_end(c->local);
     zks__client_stop(c);
     zks__deliver(c);
     zks__machines_close(c);
@@ -385,6 +358,17 @@ static int await_connection(zks_client *c)
     }
 }
 
+static int start(zks_client *c)
+{
+    int error = zks__local_keep(c);
+    error = error == 0 ? zks__client_start(c) : error;
+    if (error != 0) {
+        zks__local_end(c->local);
+        return fail(c, ZKS_ESYSTEM, "no thread can be started: %s", strerror(error));
+    }
+    return 0;
+}
+
 static int open_client(const zks_client_options *options, zks_client **client)
 {
     zks_client *c = create();
@@ -399,10 +383,7 @@ static int open_client(const zks_client_options *options, zks_client **client)
     if (rc == 0) {
         rc = name_beat(c);
     }
-    if (rc == 0) {
-        int error = zks__client_start(c);
-        rc = error == 0 ? 0 : fail(c, ZKS_ESYSTEM, "no thread can be started: %s", strerror(error));
-    }
+    rc = rc == 0 ? start(c) : rc;
     if (rc != 0) {
         release(c);
         return rc;

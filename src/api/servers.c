@@ -116,11 +116,14 @@ int zks__servers_parse(const char *text, struct zks__servers **servers)
     return 0;
 }
 
-void zks__servers_free(struct zks__servers *servers)
+int zks__servers_set_secret(struct zks__servers *servers, const char *secret)
 {
-    if (servers == NULL) {
-        return;
-    }
+    servers->secret = secret[0] != '\0' ? strdup(secret) : NULL;
+    return secret[0] == '\0' || servers->secret != NULL ? 0 : ZKS_ENOMEM;
+}
+
+static void free_one(struct zks__servers *servers)
+{
     for (size_t i = 0; i < servers->n; i++) {
         free(servers->entries[i].name);
         if (servers->entries[i].addresses != NULL) {
@@ -129,5 +132,18 @@ void zks__servers_free(struct zks__servers *servers)
     }
     free(servers->connect);
     free(servers->root);
+    if (servers->secret != NULL) {
+        explicit_bzero(servers->secret, strlen(servers->secret));
+    }
+    free(servers->secret);
     free(servers);
+}
+
+void zks__servers_free(struct zks__servers *servers)
+{
+    while (servers != NULL) {
+        struct zks__servers *former = servers->former;
+        free_one(servers);
+        servers = former;
+    }
 }

@@ -18,6 +18,9 @@ struct zks__server {
 struct zks__servers {
     char *connect; /* What libzookeeper gets. */
     char *root;    /* "" or "/a/b". */
+    char *secret;  /* What servers of our own want; NULL for nothing. */
+    struct zks__servers
+        *former; /* The list that this one replaces, whose texts may still be in use. */
     size_t n;
     struct zks__server entries[];
 };
@@ -28,7 +31,10 @@ struct zks__servers {
  *  ZKS_ENOMEM */
 int zks__servers_parse(const char *text, struct zks__servers **servers);
 
-/* zks__servers_free: NULL is fine. */
+/* zks__servers_set_secret: "" for none.  0 or ZKS_ENOMEM. */
+int zks__servers_set_secret(struct zks__servers *servers, const char *secret);
+
+/* zks__servers_free: with those that it has replaced.  NULL is fine. */
 void zks__servers_free(struct zks__servers *servers);
 
 #endif

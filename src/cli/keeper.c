@@ -107,6 +107,12 @@ static bool run_op(struct cli_keeper *k, int (*start)(struct cli_keeper *k, int6
     return fits && (k->op_result != 0 || cli_keeper_fit(k));
 }
 
+static bool is_connected(const struct cli_keeper *k)
+{
+    enum zks_client_state state = zks_client_get_state(k->client);
+    return state == ZKS_CLIENT_CONNECTED || state == ZKS_CLIENT_RECONNECTED;
+}
+
 /* 0, or an error; ZKS_ECANCELED only if front wants no more. */
 static int result_of(struct cli_keeper *k, int (*start)(struct cli_keeper *k, int64_t left_ms))
 {
@@ -114,9 +120,10 @@ static int result_of(struct cli_keeper *k, int (*start)(struct cli_keeper *k, in
         return ZKS_EPERM;
     }
     bool canceled = k->op_result == ZKS_ECANCELED;
-    bool never = !k->connected && k->op_result == ZKS_ETIMEDOUT;
+    /* Whether the lock is free is not known then. */
+    bool unreachable = k->op_result == ZKS_ETIMEDOUT && !is_connected(k);
     return canceled && k->session_lost && !k->connected ? ZKS_EAUTH
-           : (canceled || never) && !k->quit            ? ZKS_EDISCONNECTED
+           : (canceled || unreachable) && !k->quit      ? ZKS_EDISCONNECTED
                                                         : k->op_result;
 }
 

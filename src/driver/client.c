@@ -145,6 +145,8 @@ struct work {
     struct zks__message *message;
     struct zks_op *op;
     struct zks__machine *freed;
+    const char *moved_servers;
+    const char *moved_secret;
     bool canceling;
     bool closing;
 };
@@ -160,12 +162,19 @@ static struct work take_work(struct zks_client *c, bool wait)
     if (wait) {
         await_work(c, zks__client_next_time(c));
     }
-    struct work w = {c->first_message, c->first_op, c->freed, c->canceling, c->closing};
+    struct work w = {.message = c->first_message,
+                     .op = c->first_op,
+                     .freed = c->freed,
+                     .moved_servers = c->moved_servers,
+                     .moved_secret = c->moved_secret,
+                     .canceling = c->canceling,
+                     .closing = c->closing};
     c->first_message = NULL;
     c->last_message = &c->first_message;
     c->first_op = NULL;
     c->last_op = &c->first_op;
     c->freed = NULL;
+    c->moved_servers = c->moved_secret = NULL;
     c->canceling = c->roused = false;
     pthread_mutex_unlock(&c->lock);
     return w;
@@ -200,6 +209,9 @@ static void do_work(struct zks_client *c, struct work *w)
         struct zks_op *op = w->op;
         w->op = op->zks__next;
         zks__machine_take(op);
+    }
+    if (w->moved_servers != NULL) {
+        zks__session_moved(c, w->moved_servers, w->moved_secret);
     }
     if (w->canceling) {
         zks__machines_cancel(c);
@@ -320,6 +332,16 @@ void zks__client_leave(struct zks_client *c)
 {
     pthread_mutex_lock(&c->lock);
     c->guests--;
+    c->roused = true;
+    zks__client_wake(c);
+    pthread_mutex_unlock(&c->lock);
+}
+
+void zks__client_move(struct zks_client *c, const char *servers, const char *secret)
+{
+    pthread_mutex_lock(&c->lock);
+    c->moved_servers = servers;
+    c->moved_secret = secret;
     c->roused = true;
     zks__client_wake(c);
     pthread_mutex_unlock(&c->lock);

@@ -12,6 +12,7 @@
 #include "driver/outage.h"
 #include "driver/timers.h"
 
+struct zks__local_server;
 struct zks__machine;
 struct zks__servers;
 
@@ -21,14 +22,15 @@ struct zks_client {
     /* Set once, before the thread starts. */
     zks_client_options options; /* Its strings are the client's own. */
     struct zks_acl *acl;
-    struct zks__servers *list; /* The API's: the servers as they were named. */
-    const char *servers;       /* As libzookeeper takes them. */
-    char *secret;              /* Of the user's local server; NULL for none. */
-    size_t root_len;           /* Of the root in `servers`, in bytes. */
-    char *description;         /* What our znodes say, as JSON. */
-    char beat_name[40];        /* Of the znode that heartbeats write to, and that does not exist. */
+    struct zks__local_server *local; /* The API's: NULL for other servers than the user's own. */
+    const char *servers;             /* As libzookeeper takes them, at first. */
+    const char *secret;              /* Of the user's local server; NULL for none. */
+    size_t root_len;                 /* Of the root in `servers`, in bytes. */
+    char *description;               /* What our znodes say, as JSON. */
+    char beat_name[40]; /* Of the znode that heartbeats write to, and that does not exist. */
     pid_t pid;
     pthread_t thread;
+    _Atomic(struct zks__servers *) list; /* The API's: the servers as they were named, or found. */
     int event_fd; /* Readable while something is to be dispatched; -1 where delivery is automatic. */
 
     pthread_mutex_t lock;
@@ -61,6 +63,8 @@ struct zks_client {
     bool event_fd_set;            /* The descriptor is readable. */
     unsigned guests;              /* Calls that must end before the client does. */
     bool roused;                  /* The driver's thread is to look again. */
+    const char *moved_servers;    /* Where the servers are from now on; NULL for no news. */
+    const char *moved_secret;
 
     atomic_uint cuts; /* How often libzookeeper has lost its connection. */
 
@@ -125,6 +129,9 @@ uint64_t zks__client_next_time(const struct zks_client *c);
  * driver's thread, which a callback can keep, does not know yet that the connection is lost: what the lease then
  * counts with is shorter where servers grant different timeouts.  Any thread. */
 uint64_t zks__client_safe_until(const struct zks_client *c);
+
+/* zks__client_move: from now on the servers are somewhere else, or want something else.  The session is lost.  The texts must live as long as the client.  Any thread. */
+void zks__client_move(struct zks_client *c, const char *servers, const char *secret);
 
 /* zks__client_wake: the driver's thread has something to do. */
 void zks__client_wake(struct zks_client *c);

@@ -340,6 +340,13 @@ static uint64_t given_up_ms(const struct zks_client *c)
                                timeout_ms != 0 ? timeout_ms : c->options.session_timeout_ms);
 }
 
+static void lose_session(struct zks_client *c)
+{
+    c->given_up = true;
+    zks__session_expired(c);
+    c->given_up = false;
+}
+
 /* See outage.h. */
 static void give_up(struct zks_client *c)
 {
@@ -347,13 +354,33 @@ static void give_up(struct zks_client *c)
                     "zksync: session 0x%llx is given up: no server has answered it for %llu ms",
                     (unsigned long long)atomic_load(&c->session),
                     (unsigned long long)(c->now_ms - c->outage.since_ms));
-    c->given_up = true;
-    zks__session_expired(c);
-    c->given_up = false;
+    lose_session(c);
+}
+
+/* libzookeeper could be told of another address, but closes the descriptor that its thread polls then. */
+void zks__session_moved(struct zks_client *c, const char *servers, const char *secret)
+{
+    c->handle_options.servers = servers;
+    c->handle_options.secret = secret;
+    if (c->failed != 0) {
+        return;
+    }
+    if (c->handle != NULL) {
+        zks__client_log(c, ZKS_LOG_WARN, "zksync: session 0x%llx is given up: the server is now %s",
+                        (unsigned long long)atomic_load(&c->session), servers);
+        lose_session(c);
+    }
+    c->open_at_ms = c->now_ms;
 }
 
 static void on_auth_failed(struct zks_client *c)
 {
+    if (c->local != NULL && c->was_connected) {
+        /* Another server listens at the address of ours, which is being looked for. */
+        lose_session(c);
+        c->open_at_ms = zks__after(c->now_ms, REOPEN_MS);
+        return;
+    }
     open_error(c, ZKS_EAUTH, 0); /* Before the state, whose waiter reads the error. */
     zks__session_state(c, ZKS_CLIENT_AUTH_FAILED);
     zks__session_over(c);

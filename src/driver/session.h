@@ -15,6 +15,9 @@ void zks__session_answered(struct zks_client *c, const struct zks__call *call);
 /* zks__session_expired: the session is over; a new one begins at once. */
 void zks__session_expired(struct zks_client *c);
 
+/* zks__session_moved: see zks__client_move. */
+void zks__session_moved(struct zks_client *c, const char *servers, const char *secret);
+
 /* zks__session_over: what comes of the session from now on belongs to an earlier epoch. */
 void zks__session_over(struct zks_client *c);
 

@@ -2,6 +2,7 @@
 #include "local/ask.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <netdb.h>
 #include <poll.h>
 #include <stdio.h>
@@ -9,7 +10,7 @@
 #include <unistd.h>
 
 #include "base/last_error.h"
-#include "local/clock.h"
+#include "local/limit.h"
 #include "zksync/local.h"
 
 static void fail(struct zks__ask *a, int error)
@@ -106,25 +107,22 @@ static int parse(const char *address, struct sockaddr_storage *to, socklen_t *le
 }
 
 /* False where the time is over. */
-static bool await(const struct zks__ask *a, int64_t until_ms)
+static bool await(const struct zks__ask *a, const struct zks__limit *limit)
 {
-    struct pollfd poll_it = {.fd = a->fd, .events = zks__ask_events(a)};
-    for (;;) {
-        int left = zks__local_left(until_ms);
-        int n = poll(&poll_it, 1, left);
-        if (n > 0) {
+    bool over;
+    do {
+        over = zks__limit_left(limit) == 0;
+        if (zks__limit_poll(limit, a->fd, zks__ask_events(a), INT_MAX)) {
             return true;
         }
-        if (left == 0 && n == 0) {
-            return false;
-        }
-    }
+    } while (!over);
+    return false;
 }
 
-static int ask(struct zks__ask *a, const char *address, int64_t until_ms)
+static int ask(struct zks__ask *a, const char *address, const struct zks__limit *limit)
 {
     while (zks__ask_events(a) != 0) {
-        if (!await(a, until_ms)) {
+        if (!await(a, limit)) {
             return zks__error_set(ZKS_ETIMEDOUT, "%s: no answer in time", address);
         }
         zks__ask_step(a);
@@ -138,23 +136,29 @@ static int ask(struct zks__ask *a, const char *address, int64_t until_ms)
                                        address);
 }
 
-int zks_local_ask(const char *address, const char *word, int64_t timeout_ms, char *buf, size_t size)
+int zks__ask(const char *address, const char *word, const struct zks__limit *limit, char *buf,
+             size_t size)
 {
     struct sockaddr_storage to;
     socklen_t len = 0;
     struct zks__ask a;
-    int64_t until_ms = zks__local_until(timeout_ms);
-    zks__error_begin();
-    if (word == NULL || strlen(word) != 4 || buf == NULL || size < 2 || timeout_ms < ZKS_FOREVER) {
-        return zks__error_end(ZKS_EINVAL);
-    }
     int rc = parse(address, &to, &len);
     if (rc != 0) {
         return zks__error_set(rc, "\"%s\": not a numeric address with a port",
                               address != NULL ? address : "");
     }
     zks__ask_begin(&a, (const struct sockaddr *)&to, len, word, buf, size);
-    rc = ask(&a, address, until_ms);
+    rc = ask(&a, address, limit);
     zks__ask_close(&a);
     return rc;
+}
+
+int zks_local_ask(const char *address, const char *word, int64_t timeout_ms, char *buf, size_t size)
+{
+    struct zks__limit limit = zks__limit_of(timeout_ms, -1);
+    zks__error_begin();
+    if (word == NULL || strlen(word) != 4 || buf == NULL || size < 2 || timeout_ms < ZKS_FOREVER) {
+        return zks__error_end(ZKS_EINVAL);
+    }
+    return zks__ask(address, word, &limit, buf, size);
 }

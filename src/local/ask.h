@@ -7,6 +7,8 @@
 #include <stddef.h>
 #include <sys/socket.h>
 
+#include "local/limit.h"
+
 enum zks__ask_state {
     ZKS__ASK_CONNECTING,
     ZKS__ASK_ASKED, /* Connected and sent; the answer in `buf` may be incomplete. */
@@ -34,5 +36,9 @@ short zks__ask_events(const struct zks__ask *a);
 void zks__ask_step(struct zks__ask *a);
 
 void zks__ask_close(struct zks__ask *a);
+
+/* zks__ask: zks_local_ask() with a limit; the arguments are valid, but for the address. */
+int zks__ask(const char *address, const char *word, const struct zks__limit *limit, char *buf,
+             size_t size);
 
 #endif

@@ -11,7 +11,8 @@
 #include <unistd.h>
 
 #include "base/last_error.h"
-#include "local/clock.h"
+#include "local/ask.h"
+#include "local/local.h"
 #include "local/lockfile.h"
 #include "local/secret.h"
 #include "local/spawn.h"
@@ -96,7 +97,7 @@ static int read_secret(const struct zks__place *p, char secret[ZKS__SECRET_SIZE]
 }
 
 /* Once: 0, ZKS__NONE, ZKS__UNSETTLED or an error. */
-static int look(const struct zks__place *p, int64_t until_ms, struct zks_local *local)
+static int look(const struct zks__place *p, const struct zks__limit *limit, struct zks_local *local)
 {
     struct zks__server_record r;
     struct zks__host here;
@@ -114,9 +115,10 @@ static int look(const struct zks__place *p, int64_t until_ms, struct zks_local *
     if (rc != 0) {
         return rc;
     }
-    int left = zks__local_left(until_ms);
-    rc = zks_local_ask(r.address, "ruok", left < ANSWER_MS && left > 0 ? left : ANSWER_MS, answer,
-                       sizeof answer);
+    int left_ms = zks__limit_left(limit);
+    struct zks__limit soon =
+        zks__limit_of(left_ms < ANSWER_MS && left_ms > 0 ? left_ms : ANSWER_MS, limit->cancel_fd);
+    rc = zks__ask(r.address, "ruok", &soon, answer, sizeof answer);
     if (rc == ZKS_EDISCONNECTED || (rc == 0 && strcmp(answer, "imok") != 0)) {
         return ZKS__UNSETTLED; /* It has closed its door, and ends. */
     }
@@ -128,12 +130,6 @@ static int look(const struct zks__place *p, int64_t until_ms, struct zks_local *
     memcpy(local->secret, secret, sizeof secret);
     local->pid = r.pid;
     return 0;
-}
-
-static void nap(void)
-{
-    const struct timespec while_ms = {.tv_nsec = AGAIN_MS * 1000000L};
-    (void)nanosleep(&while_ms, NULL);
 }
 
 static int too_long(const struct zks__place *p)
@@ -211,11 +207,13 @@ static bool is_unusable(const struct zks__place *p, int exit_code, const char *w
 
 /* One of many comes so far at a time; the others look until there is a server.  Whoever starts one by
  * hand meanwhile may be faster, and that is as good. */
-static int start(const struct zks__place *p, int64_t until_ms, struct zks_local *local)
+static int start(const struct zks__local_way *w, const struct zks__limit *limit,
+                 struct zks_local *local)
 {
+    const struct zks__place *p = &w->place;
     char secret[ZKS__SECRET_SIZE];
     char why[ZKS__WHY_MAX];
-    int rc = look(p, until_ms, local);
+    int rc = look(p, limit, local);
     if (rc != ZKS__NONE) {
         return rc;
     }
@@ -225,8 +223,8 @@ static int start(const struct zks__place *p, int64_t until_ms, struct zks_local 
         return rc;
     }
     int exit_code;
-    int spawned = zks__spawn(until_ms, why, &exit_code);
-    rc = look(p, until_ms, local);
+    int spawned = zks__spawn(&w->starter, limit, why, &exit_code);
+    rc = look(p, limit, local);
     if (rc == 0) {
         local->started = spawned == 0;
     } else if (rc == ZKS__NONE && spawned != 0) {
@@ -238,48 +236,69 @@ static int start(const struct zks__place *p, int64_t until_ms, struct zks_local 
     return rc;
 }
 
-static int start_alone(const struct zks__place *p, int64_t until_ms, struct zks_local *local)
+static int start_alone(const struct zks__local_way *w, const struct zks__limit *limit,
+                       struct zks_local *local)
 {
     int fd = -1;
-    int rc = zks__place_make(p);
-    rc = rc == 0 ? zks__lockfile_start(p, &fd) : rc;
+    int rc = zks__place_make(&w->place);
+    rc = rc == 0 ? zks__lockfile_start(&w->place, &fd) : rc;
     if (rc != 0) {
         return rc == ZKS_EBUSY ? ZKS__UNSETTLED : rc;
     }
-    rc = start(p, until_ms, local);
+    rc = start(w, limit, local);
     (void)close(fd);
     return rc;
 }
 
 /* Looks again and again for as long as there is a server that is being started or ended. */
-static int look_until(const struct zks__place *p, bool starts, int64_t until_ms,
+static int look_until(const struct zks__local_way *w, bool starts, const struct zks__limit *limit,
                       struct zks_local *local)
 {
     for (;;) {
-        int rc = look(p, until_ms, local);
+        int rc = look(&w->place, limit, local);
         if (rc == ZKS__NONE && starts) {
-            rc = start_alone(p, until_ms, local);
+            rc = start_alone(w, limit, local);
         }
         if (rc != ZKS__UNSETTLED) {
             return rc == ZKS__NONE ? ZKS_ENOENT : rc;
         }
-        if (zks__local_now_ms() >= until_ms) {
-            return too_long(p);
+        if (zks__limit_left(limit) == 0) {
+            return too_long(&w->place);
         }
-        nap();
+        (void)zks__limit_poll(limit, -1, 0, AGAIN_MS);
     }
+}
+
+int zks__local_way_init(struct zks__local_way *w, zks_log_cb log, void *log_arg)
+{
+    memset(w, 0, sizeof *w);
+    int rc = zks__place_init(&w->place, log, log_arg);
+    return rc == 0 ? zks__starter_init(&w->starter) : rc;
+}
+
+void zks__local_way_close(struct zks__local_way *w)
+{
+    zks__starter_close(&w->starter);
+}
+
+int zks__local_start(const struct zks__local_way *w, const struct zks__limit *limit,
+                     struct zks_local *local)
+{
+    return look_until(w, true, limit, local);
 }
 
 static int find_or_start(bool starts, int64_t timeout_ms, zks_log_cb log, void *log_arg,
                          struct zks_local *local)
 {
-    struct zks__place place;
-    int64_t until_ms = zks__local_until(timeout_ms);
+    struct zks__local_way way;
+    struct zks__limit limit = zks__limit_of(timeout_ms, -1);
     if (local == NULL || timeout_ms < ZKS_FOREVER) {
         return ZKS_EINVAL;
     }
-    int rc = zks__place_init(&place, log, log_arg);
-    return rc == 0 ? look_until(&place, starts, until_ms, local) : rc;
+    int rc = zks__local_way_init(&way, log, log_arg);
+    rc = rc == 0 ? look_until(&way, starts, &limit, local) : rc;
+    zks__local_way_close(&way);
+    return rc;
 }
 
 int zks_local_find(int64_t timeout_ms, zks_log_cb log, void *log_arg, struct zks_local *local)

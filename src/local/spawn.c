@@ -4,6 +4,7 @@
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <poll.h>
 #include <signal.h>
 #include <spawn.h>
@@ -16,11 +17,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "local/clock.h"
-
 extern char **environ;
-
-enum { PATH_SIZE = 4096 };
 
 /* ---- Which program ---- */
 
@@ -30,9 +27,9 @@ static bool is_program(const char *path)
     return stat(path, &info) == 0 && S_ISREG(info.st_mode) && access(path, X_OK) == 0;
 }
 
-static bool ourselves(char path[PATH_SIZE])
+static bool ourselves(char path[ZKS__PROGRAM_SIZE])
 {
-    ssize_t len = readlink("/proc/self/exe", path, PATH_SIZE - 1);
+    ssize_t len = readlink("/proc/self/exe", path, ZKS__PROGRAM_SIZE - 1);
     path[len > 0 ? len : 0] = '\0';
     const char *name = strrchr(path, '/');
     return name != NULL && strcmp(name, "/zksync") == 0 && is_program(path);
@@ -40,7 +37,7 @@ static bool ourselves(char path[PATH_SIZE])
 
 /* The one that was installed with this library, or built with it.  Of a static library the program that
  * has it is looked at instead. */
-static bool beside(char path[PATH_SIZE])
+static bool beside(char path[ZKS__PROGRAM_SIZE])
 {
     static const char *const places[] = {ZKS__BIN_FROM_LIB "/zksync", "src/cli/zksync"};
     static const char anything = 0;
@@ -51,19 +48,20 @@ static bool beside(char path[PATH_SIZE])
     char *name = file != NULL ? strrchr(file, '/') : NULL;
     bool found = false;
     for (size_t i = 0; name != NULL && !found && i < sizeof places / sizeof places[0]; i++) {
-        int len = snprintf(path, PATH_SIZE, "%.*s/%s", (int)(name - file), file, places[i]);
-        found = len < PATH_SIZE && is_program(path);
+        int len = snprintf(path, ZKS__PROGRAM_SIZE, "%.*s/%s", (int)(name - file), file, places[i]);
+        found = len < ZKS__PROGRAM_SIZE && is_program(path);
     }
     free(file);
     return found;
 }
 
-static bool in_path(char path[PATH_SIZE])
+static bool in_path(char path[ZKS__PROGRAM_SIZE])
 {
     const char *at = secure_getenv("PATH");
     while (at != NULL && *at != '\0') {
         int len = (int)strcspn(at, ":");
-        if (at[0] == '/' && snprintf(path, PATH_SIZE, "%.*s/zksync", len, at) < PATH_SIZE &&
+        if (at[0] == '/' &&
+            snprintf(path, ZKS__PROGRAM_SIZE, "%.*s/zksync", len, at) < ZKS__PROGRAM_SIZE &&
             is_program(path)) {
             return true;
         }
@@ -73,11 +71,11 @@ static bool in_path(char path[PATH_SIZE])
     return false;
 }
 
-static bool find_program(char path[PATH_SIZE], char why[ZKS__WHY_MAX])
+static bool find_program(char path[ZKS__PROGRAM_SIZE], char why[ZKS__WHY_MAX])
 {
     const char *given = secure_getenv("ZKSYNC_COMMAND");
     if (given != NULL && given[0] != '\0') {
-        bool fits = snprintf(path, PATH_SIZE, "%s", given) < PATH_SIZE;
+        bool fits = snprintf(path, ZKS__PROGRAM_SIZE, "%s", given) < ZKS__PROGRAM_SIZE;
         if (!fits || !is_program(path)) {
             (void)snprintf(why, ZKS__WHY_MAX, "%.500s, which ZKSYNC_COMMAND names, is no program",
                            given);
@@ -91,6 +89,54 @@ static bool find_program(char path[PATH_SIZE], char why[ZKS__WHY_MAX])
     (void)snprintf(why, ZKS__WHY_MAX,
                    "the program zksync is not there: install it, or name it in ZKSYNC_COMMAND");
     return false;
+}
+
+/* ---- With which environment ---- */
+
+static void free_environment(char **environment)
+{
+    for (size_t i = 0; environment != NULL && environment[i] != NULL; i++) {
+        free(environment[i]);
+    }
+    free(environment);
+}
+
+/* A program that runs with rights that its caller does not have passes nothing of the caller's environment
+ * on: the new process may not know that it has them, and would look for the folder elsewhere. */
+static char **copy_environment(void)
+{
+    size_t n = 0;
+    bool secure = getauxval(AT_SECURE) != 0;
+    while (!secure && environ != NULL && environ[n] != NULL) {
+        n++;
+    }
+    char **copy = calloc(n + 1, sizeof *copy);
+    for (size_t i = 0; copy != NULL && i < n; i++) {
+        copy[i] = strdup(environ[i]);
+        if (copy[i] == NULL) {
+            free_environment(copy);
+            return NULL;
+        }
+    }
+    return copy;
+}
+
+int zks__starter_init(struct zks__starter *s)
+{
+    s->environment = copy_environment();
+    if (s->environment == NULL) {
+        return ZKS_ENOMEM;
+    }
+    if (!find_program(s->program, s->why)) {
+        s->program[0] = '\0';
+    }
+    return 0;
+}
+
+void zks__starter_close(struct zks__starter *s)
+{
+    free_environment(s->environment);
+    s->environment = NULL;
 }
 
 /* ---- Starting it ---- */
@@ -117,17 +163,9 @@ static bool make_pipe(int ends[2])
     return false;
 }
 
-/* A program that runs with rights that its caller does not have passes nothing of the caller's environment
- * on: the new process may not know that it has them, and would look for the folder elsewhere. */
-static char **environment(void)
-{
-    static char *none[] = {NULL};
-    return getauxval(AT_SECURE) != 0 ? none : environ;
-}
-
 /* With all signals as they are by default, and what it says into the pipe: its own errors, and those of
  * the system if it cannot even be loaded.  It lets go of all else itself. */
-static int run(const char *path, int output, pid_t *pid)
+static int run(const struct zks__starter *s, int output, pid_t *pid)
 {
     char name[] = "zksync";
     char serve[] = "serve";
@@ -149,7 +187,7 @@ static int run(const char *path, int output, pid_t *pid)
     (void)posix_spawnattr_setsigmask(&attributes, &none);
     (void)posix_spawnattr_setsigdefault(&attributes, &all);
     (void)posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF);
-    rc = rc != 0 ? rc : posix_spawn(pid, path, &files, &attributes, argv, environment());
+    rc = rc != 0 ? rc : posix_spawn(pid, s->program, &files, &attributes, argv, s->environment);
     (void)posix_spawnattr_destroy(&attributes);
     (void)posix_spawn_file_actions_destroy(&files);
     return rc;
@@ -161,25 +199,24 @@ static bool is_ready(const char *said)
 }
 
 /* Until it says that it is ready, has ended, or the time is over. */
-static bool listen_to(int fd, int64_t until_ms, char said[ZKS__WHY_MAX])
+static bool listen_to(int fd, const struct zks__limit *limit, char said[ZKS__WHY_MAX])
 {
     size_t len = 0;
     said[0] = '\0';
     for (;;) {
-        struct pollfd poll_it = {.fd = fd, .events = POLLIN};
-        int left = zks__local_left(until_ms);
-        int n = poll(&poll_it, 1, left);
-        if (n == 0 && left == 0) {
+        bool over = zks__limit_left(limit) == 0;
+        bool readable = zks__limit_poll(limit, fd, POLLIN, INT_MAX);
+        if (!readable && over) {
             (void)snprintf(said, ZKS__WHY_MAX, "it takes too long to start");
             return false;
         }
-        ssize_t got = n > 0 ? read(fd, said + len, ZKS__WHY_MAX - 1 - len) : -1;
+        ssize_t got = readable ? read(fd, said + len, ZKS__WHY_MAX - 1 - len) : -1;
         len += got > 0 ? (size_t)got : 0;
         said[len] = '\0';
         if (is_ready(said)) {
             return true;
         }
-        if (got == 0 || (n > 0 && got < 0 && errno != EINTR)) {
+        if (got == 0 || (readable && got < 0 && errno != EINTR)) {
             return false;
         }
         if (len == ZKS__WHY_MAX - 1) { /* The end of it is what counts. */
@@ -228,29 +265,30 @@ static int end_child(pid_t pid, int pidfd, bool ready)
     return rc < 0 ? ZKS__EXIT_LOST : info.si_code == CLD_EXITED ? info.si_status : ZKS__NOT_EXITED;
 }
 
-int zks__spawn(int64_t until_ms, char why[ZKS__WHY_MAX], int *exit_code)
+int zks__spawn(const struct zks__starter *s, const struct zks__limit *limit, char why[ZKS__WHY_MAX],
+               int *exit_code)
 {
-    char path[PATH_SIZE];
     int ends[2];
     pid_t pid = -1;
     *exit_code = ZKS__NOT_EXITED;
-    if (!find_program(path, why)) {
+    if (s->program[0] == '\0') {
+        (void)snprintf(why, ZKS__WHY_MAX, "%s", s->why);
         return ZKS_EDISCONNECTED;
     }
     if (!make_pipe(ends)) {
         (void)snprintf(why, ZKS__WHY_MAX, "%s", strerror(errno));
         return ZKS_EDISCONNECTED;
     }
-    int error = run(path, ends[1], &pid);
+    int error = run(s, ends[1], &pid);
     (void)close(ends[1]);
     if (error != 0) {
         (void)close(ends[0]);
-        (void)snprintf(why, ZKS__WHY_MAX, "%.500s: %s", path, strerror(error));
+        (void)snprintf(why, ZKS__WHY_MAX, "%.500s: %s", s->program, strerror(error));
         return ZKS_EDISCONNECTED;
     }
     int pidfd = pidfd_open(pid, 0);
     bool reaped = pidfd < 0 && errno == ESRCH;
-    bool ready = listen_to(ends[0], until_ms, why);
+    bool ready = listen_to(ends[0], limit, why);
     (void)close(ends[0]);
     *exit_code = reaped ? ZKS__EXIT_LOST : end_child(pid, pidfd, ready);
     if (!ready) {
