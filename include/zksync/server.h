@@ -104,7 +104,8 @@ ZKS_EXPORT const char *zks_server_address(const zks_server *server);
 
 /* zks_server_wait: waits until the server has stopped, for whatever reason.
  *  ZKS_ETIMEDOUT  it still runs.
- *  ZKS_ESYSTEM    it had to stop, as where its disk is full or fails; the log says why.
+ *  ZKS_ESYSTEM    it had to stop, as where its disk is full or fails, or where its folder has been removed, renamed
+ *                 or replaced, which it notices within a second; the log says why.
  * Since 0.1. */
 ZKS_EXPORT int zks_server_wait(zks_server *server, int64_t timeout_ms);
 
@@ -115,6 +116,13 @@ ZKS_EXPORT int zks_server_wait(zks_server *server, int64_t timeout_ms);
  * Since 0.1. */
 ZKS_EXPORT void zks_server_stop(zks_server *server);
 ZKS_EXPORT int zks_server_start(zks_server *server);
+
+/* zks_server_lease_ms: for how long after the server has stopped a client that has not heard of it may count on
+ * what its session holds: the longest timeout of a session that had ephemerals, 0 for none.  A server
+ * that does not have its znodes may grant the same locks only after that.
+ *  ZKS_EBUSY  it runs.
+ * Since 0.1. */
+ZKS_EXPORT int64_t zks_server_lease_ms(zks_server *server);
 
 /* What tests do to a session; its number is zks_client_session_id()'s.
  *

@@ -60,10 +60,21 @@ static int fail(struct cli_keeper *k, int error)
     return cli_exit_of(error, k->job->busy_code);
 }
 
-/* A try needs a connection to be made first, which is not waiting for others. */
-static bool may_start(const struct cli_keeper *k)
+static bool is_connected(const struct cli_keeper *k)
 {
-    return k->job->wait_ms != 0 || k->connected;
+    enum zks_client_state state = zks_client_get_state(k->client);
+    return state == ZKS_CLIENT_CONNECTED || state == ZKS_CLIENT_RECONNECTED;
+}
+
+static bool is_try(const struct cli_keeper *k)
+{
+    return k->job->wait_ms == 0;
+}
+
+/* A try needs a connection whenever it starts, a wait has needed one at first. */
+static bool is_ready(const struct cli_keeper *k)
+{
+    return k->connected && (!is_try(k) || is_connected(k));
 }
 
 /* Starts an operation once it may start, and waits for its end.  False if the lease does not fit, which has been
@@ -80,14 +91,14 @@ static bool run_op(struct cli_keeper *k, int (*start)(struct cli_keeper *k, int6
     k->op_done = false;
     while (!k->op_done) {
         uint64_t now = zks_clock_ms();
-        bool late = !k->connected && now >= connect_by;
+        bool late = !is_ready(k) && now >= connect_by;
         fits = fits && (!k->connected || cli_keeper_fit(k));
         if (started && (k->quit || late || !fits)) {
             zks_op_cancel(&k->op);
         } else if (!started && (k->quit || late || !fits || k->session_lost)) {
             k->op_done = true;
             k->op_result = late ? ZKS_EDISCONNECTED : ZKS_ECANCELED;
-        } else if (!started && may_start(k)) {
+        } else if (!started && (!is_try(k) || is_ready(k))) {
             int64_t left = k->job->wait_ms <= 0 ? k->job->wait_ms
                            : deadline > now     ? (int64_t)(deadline - now)
                                                 : 1;
@@ -97,7 +108,13 @@ static bool run_op(struct cli_keeper *k, int (*start)(struct cli_keeper *k, int6
         }
         if (!k->op_done) {
             cli_keeper_turn(k, cli_earlier(cli_progress_turn(&k->progress),
-                                           k->connected ? UINT64_MAX : connect_by));
+                                           is_ready(k) ? UINT64_MAX : connect_by));
+        }
+        /* Cut off in the middle of it: to connect again is not waiting for others either. */
+        if (k->op_done && started && is_try(k) && k->op_result == ZKS_EDISCONNECTED &&
+            now < connect_by) {
+            started = k->op_done = false;
+            zks_op_init(&k->op, cli_keeper_on_done, k);
         }
     }
     if (k->op_result == 0) {
@@ -105,12 +122,6 @@ static bool run_op(struct cli_keeper *k, int (*start)(struct cli_keeper *k, int6
     }
     /* The first connection and the end of the operation can be told in one turn. */
     return fits && (k->op_result != 0 || cli_keeper_fit(k));
-}
-
-static bool is_connected(const struct cli_keeper *k)
-{
-    enum zks_client_state state = zks_client_get_state(k->client);
-    return state == ZKS_CLIENT_CONNECTED || state == ZKS_CLIENT_RECONNECTED;
 }
 
 /* 0, or an error; ZKS_ECANCELED only if front wants no more. */

@@ -14,6 +14,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "attributes.h"
 #include "duration.h"
 #include "exit.h"
 #include "notify.h"
@@ -23,6 +24,7 @@
 
 enum {
     AGAIN_MS = 10,
+    CHECK_MS = 500,
     SAME_PORT_TRIES = 20, /* Until another port will do. */
     TRIES = 500,
     LOG_MAX = 1 << 20
@@ -35,6 +37,7 @@ struct run {
     int signals;
     int ended; /* Readable when the server has stopped; result says how. */
     int result;
+    bool gone; /* The folder is not the server's any more. */
     pthread_t waiter;
 
     pthread_mutex_t lock; /* Of what follows: the log comes from several threads. */
@@ -94,11 +97,13 @@ static int open_log(struct run *r)
     return 0;
 }
 
-/* Each connection takes one. */
-static void allow_descriptors(void)
+/* Each connection takes a descriptor.  One in the background serves others than who started it. */
+static void shed_limits(const struct cli_serve *s)
 {
     struct rlimit limit;
-    if (getrlimit(RLIMIT_NOFILE, &limit) == 0) {
+    if (s->background) {
+        cli_attributes_reset();
+    } else if (getrlimit(RLIMIT_NOFILE, &limit) == 0) {
         limit.rlim_cur = limit.rlim_max;
         (void)setrlimit(RLIMIT_NOFILE, &limit);
     }
@@ -217,10 +222,35 @@ static void tell_ready(struct run *r, int ready_fd)
     cli_notify(line);
 }
 
-static int serve(struct run *r, int ready_fd)
+/* Until a signal comes, the server stops, or the folder is not the server's any more. */
+static void await_end(struct run *r)
 {
     struct pollfd polls[] = {{.fd = r->signals, .events = POLLIN},
-                             {.fd = r->ended, .events = POLLIN}};
+                             {.fd = r->ended, .events = POLLIN},
+                             {.fd = r->claim != NULL ? r->claim->fd : -1, .events = POLLIN}};
+    do {
+        (void)poll(polls, 3, r->claim != NULL ? CHECK_MS : -1);
+        r->gone = r->claim != NULL && zks_local_claim_check(r->claim) != 0;
+    } while (polls[0].revents == 0 && polls[1].revents == 0 && !r->gone);
+}
+
+/* A server that begins with nothing must not grant a lock that a client of this one counts on, so this process stays
+ * the user's local server until no client can.  A signal ends it. */
+static void await_leases(struct run *r)
+{
+    struct pollfd polls[] = {{.fd = r->signals, .events = POLLIN},
+                             {.fd = r->claim->fd, .events = POLLIN}};
+    uint64_t until_ms = zks_clock_ms() + (uint64_t)zks_server_lease_ms(r->server);
+    uint64_t now_ms;
+    cli_say("%s has been removed, renamed or replaced: the server ends", r->claim->folder);
+    while ((now_ms = zks_clock_ms()) < until_ms && polls[0].revents == 0) {
+        (void)poll(polls, 2, (int)(until_ms - now_ms));
+        (void)zks_local_claim_check(r->claim);
+    }
+}
+
+static int serve(struct run *r, int ready_fd)
+{
     int rc = pthread_create(&r->waiter, NULL, wait_for_server, r);
     if (rc != 0) {
         r->opening = true;
@@ -228,11 +258,15 @@ static int serve(struct run *r, int ready_fd)
         return ZKS_ESYSTEM;
     }
     tell_ready(r, ready_fd);
-    while (poll(polls, 2, -1) < 0 && errno == EINTR) {
-    }
+    await_end(r);
     cli_notify("STOPPING=1");
     zks_server_stop(r->server);
     (void)pthread_join(r->waiter, NULL);
+    r->gone = r->gone || (r->claim != NULL && zks_local_claim_check(r->claim) != 0);
+    if (r->gone) {
+        await_leases(r);
+        return ZKS_ESYSTEM;
+    }
     return r->result;
 }
 
@@ -242,7 +276,7 @@ int cli_serve_run(struct cli_serve *s, int ready_fd)
     pthread_mutex_init(&r.lock, NULL);
     int rc = ZKS_ESYSTEM;
     cli_process1_reap();
-    allow_descriptors();
+    shed_limits(s);
     if (!take_signals(&r)) {
         snprintf(r.last_error, sizeof r.last_error, "the system refuses a descriptor: %s",
                  strerror(errno));

@@ -8,6 +8,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "attributes.h"
 #include "client.h"
 #include "exit.h"
 #include "look.h"
@@ -47,9 +48,19 @@ static const char *value_of(const char *answer, const char *key, char value[64])
     return value;
 }
 
+/* None where its number is not one of ours. */
+static size_t find_attributes(const struct zks_local *local,
+                              struct cli_attribute list[CLI_ATTRIBUTES_MAX])
+{
+    return zks_local_pid(NULL, NULL) == local->pid ? cli_attributes_find((pid_t)local->pid, list)
+                                                   : 0;
+}
+
 static int print_text(const struct zks_local *local, const char *folder, const char *answer)
 {
     char value[64];
+    struct cli_attribute list[CLI_ATTRIBUTES_MAX];
+    size_t n = find_attributes(local, list);
     printf("the local server runs at %s, process %lld, folder %s\n", local->address,
            (long long)local->pid, folder);
     printf("version %s", value_of(answer, "zk_version", value));
@@ -57,12 +68,18 @@ static int print_text(const struct zks_local *local, const char *folder, const c
         printf(", %s %s", value_of(answer, figures[i].key, value), figures[i].name);
     }
     printf("\n");
+    for (size_t i = 0; i < n; i++) {
+        printf("%s%s %s%s", i == 0 ? "runs with " : ", ", list[i].name, list[i].value,
+               i + 1 == n ? "\n" : "");
+    }
     return CLI_OK;
 }
 
 static int print_json(const struct zks_local *local, const char *folder, const char *answer)
 {
     char value[64];
+    struct cli_attribute list[CLI_ATTRIBUTES_MAX];
+    size_t n = find_attributes(local, list);
     cJSON *json = cJSON_CreateObject();
     cJSON_AddBoolToObject(json, "running", true);
     cJSON_AddStringToObject(json, "address", local->address);
@@ -75,6 +92,10 @@ static int print_json(const struct zks_local *local, const char *folder, const c
         if (value_of(answer, figures[i].key, value)[0] != '\0') {
             cJSON_AddNumberToObject(json, figures[i].name, strtod(value, NULL));
         }
+    }
+    cJSON *process = cJSON_AddObjectToObject(json, "process");
+    for (size_t i = 0; i < n; i++) {
+        cJSON_AddStringToObject(process, list[i].name, list[i].value);
     }
     return cli_print_json(json);
 }

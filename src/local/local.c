@@ -14,6 +14,7 @@
 #include "local/ask.h"
 #include "local/local.h"
 #include "local/lockfile.h"
+#include "local/mutex.h"
 #include "local/secret.h"
 #include "local/spawn.h"
 
@@ -28,6 +29,7 @@ enum {
 struct claim {
     struct zks_local_claim shown;
     struct zks__place place;
+    int mutex;
     int fd;
     char listen[32];
     char secret[ZKS__SECRET_SIZE];
@@ -132,6 +134,16 @@ static int look(const struct zks__place *p, const struct zks__limit *limit, stru
     return 0;
 }
 
+static int is_away(const struct zks__place *p, pid_t owner, int error)
+{
+    zks__place_say(
+        p, ZKS_LOG_ERROR,
+        "zksync: the local server of %s, process %lld, ends, since that folder was removed, "
+        "renamed or replaced: another one may start when what its clients hold is lost",
+        p->folder, (long long)owner);
+    return error;
+}
+
 static int too_long(const struct zks__place *p)
 {
     struct zks__server_record r;
@@ -141,6 +153,10 @@ static int too_long(const struct zks__place *p)
     }
     if (rc < 0) {
         return rc;
+    }
+    pid_t owner = rc == ZKS__NONE ? zks__mutex_owner(p) : 0;
+    if (owner != 0) {
+        return is_away(p, owner, ZKS_EDISCONNECTED);
     }
     zks__place_say(p, ZKS_LOG_ERROR,
                    "zksync: a local server is being started or ended, which takes too long; see "
@@ -217,6 +233,9 @@ static int start(const struct zks__local_way *w, const struct zks__limit *limit,
     if (rc != ZKS__NONE) {
         return rc;
     }
+    if (zks__mutex_owner(p) != 0) {
+        return ZKS__UNSETTLED; /* Its folder is not where it was, and it will end. */
+    }
     rc = zks__secret_read(p, secret); /* Better said here than in a log. */
     explicit_bzero(secret, sizeof secret);
     if (rc < 0) {
@@ -227,6 +246,8 @@ static int start(const struct zks__local_way *w, const struct zks__limit *limit,
     rc = look(p, limit, local);
     if (rc == 0) {
         local->started = spawned == 0;
+    } else if (rc == ZKS__NONE && spawned != 0 && zks__mutex_owner(p) != 0) {
+        rc = ZKS__UNSETTLED;
     } else if (rc == ZKS__NONE && spawned != 0) {
         zks__place_say(p, ZKS_LOG_ERROR, "zksync: the local server cannot be started: %s", why);
         rc = is_unusable(p, exit_code, why) ? ZKS_ESYSTEM : ZKS_EDISCONNECTED;
@@ -320,6 +341,10 @@ static int is_claimed(const struct zks__place *p)
     struct zks__server_record r;
     char text[WHERE_MAX];
     int rc = zks__lockfile_read(p, &r);
+    pid_t owner = rc == ZKS__NONE ? zks__mutex_owner(p) : 0;
+    if (owner != 0) {
+        return is_away(p, owner, ZKS_EEXIST);
+    }
     if (rc == 0) {
         zks__place_say(p, ZKS_LOG_ERROR, "zksync: a local server runs already, %s",
                        where(&r, text));
@@ -352,14 +377,15 @@ static int fill_claim(struct claim *c)
     if (rc != 0) {
         return rc;
     }
-    rc = zks__lockfile_claim(&c->place, &c->fd);
+    rc = zks__mutex_lock(&c->place, &c->mutex);
+    rc = rc == 0 ? zks__lockfile_claim(&c->place, &c->fd) : rc;
     if (rc != 0) {
         return rc == ZKS_EBUSY ? is_claimed(&c->place) : rc;
     }
     read_port(c);
     (void)zks__place_file(&c->place, "data", c->folder);
     (void)zks__place_file(&c->place, "server.log", c->log);
-    c->shown = (struct zks_local_claim){c->listen, c->folder, c->secret, c->log};
+    c->shown = (struct zks_local_claim){c->listen, c->folder, c->secret, c->log, c->mutex};
     /* Nobody else can make it: the claim is ours. */
     return zks__secret_make(&c->place, c->secret);
 }
@@ -371,7 +397,7 @@ int zks_local_claim(zks_log_cb log, void *log_arg, struct zks_local_claim **clai
     if (c == NULL) {
         return zks__error_end(claim == NULL ? ZKS_EINVAL : ZKS_ENOMEM);
     }
-    c->fd = -1;
+    c->mutex = c->fd = -1;
     int rc = zks__place_init(&c->place, log, log_arg);
     rc = rc == 0 ? fill_claim(c) : rc;
     if (rc != 0) {
@@ -396,6 +422,13 @@ int zks_local_publish(struct zks_local_claim *claim, const char *address, bool o
     return zks__lockfile_publish(&c->place, c->fd, &r);
 }
 
+int zks_local_claim_check(struct zks_local_claim *claim)
+{
+    struct claim *c = (struct claim *)(void *)claim;
+    zks__mutex_tend(c->mutex);
+    return zks__lockfile_is_ours(&c->place, c->fd) ? 0 : zks__error(ZKS_ENOENT);
+}
+
 void zks_local_release(struct zks_local_claim *claim)
 {
     struct claim *c = (struct claim *)(void *)claim;
@@ -404,6 +437,9 @@ void zks_local_release(struct zks_local_claim *claim)
     }
     if (c->fd >= 0) {
         (void)close(c->fd);
+    }
+    if (c->mutex >= 0) {
+        (void)close(c->mutex);
     }
     explicit_bzero(c->secret, sizeof c->secret);
     free(c);

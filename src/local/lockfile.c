@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 enum { CLAIM, WRITTEN, TEXT_MAX = 512 };
@@ -95,6 +96,20 @@ static int claim_file(const struct zks__place *p, const char *name, int *claim)
 int zks__lockfile_claim(const struct zks__place *p, int *claim)
 {
     return claim_file(p, server_lock, claim);
+}
+
+bool zks__lockfile_is_ours(const struct zks__place *p, int claim)
+{
+    zks__place_path path;
+    struct stat there;
+    struct stat ours;
+    if (fstat(claim, &ours) != 0) {
+        return true;
+    }
+    if (stat(zks__place_file(p, server_lock, path), &there) != 0) {
+        return errno != ENOENT && errno != ENOTDIR;
+    }
+    return there.st_dev == ours.st_dev && there.st_ino == ours.st_ino;
 }
 
 int zks__lockfile_start(const struct zks__place *p, int *claim)

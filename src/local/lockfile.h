@@ -29,6 +29,10 @@ int zks__lockfile_read(const struct zks__place *p, struct zks__server_record *re
  *  ZKS_ESYSTEM */
 int zks__lockfile_claim(const struct zks__place *p, int *claim);
 
+/* zks__lockfile_is_ours: whether the file of the claim is still where it was.  What keeps the system from telling is
+ * no reason to say no. */
+bool zks__lockfile_is_ours(const struct zks__place *p, int claim);
+
 /* zks__lockfile_publish: 0 or ZKS_ESYSTEM. */
 int zks__lockfile_publish(const struct zks__place *p, int claim,
                           const struct zks__server_record *record);

@@ -17,6 +17,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "local/scope.h"
+
 extern char **environ;
 
 /* ---- Which program ---- */
@@ -110,13 +112,18 @@ static char **copy_environment(void)
     while (!secure && environ != NULL && environ[n] != NULL) {
         n++;
     }
-    char **copy = calloc(n + 1, sizeof *copy);
+    char **copy = calloc(n + 2, sizeof *copy);
     for (size_t i = 0; copy != NULL && i < n; i++) {
         copy[i] = strdup(environ[i]);
         if (copy[i] == NULL) {
             free_environment(copy);
             return NULL;
         }
+    }
+    /* Jobs of cron(8) have none; without memory for it there is no scope. */
+    if (copy != NULL && !secure && secure_getenv("XDG_RUNTIME_DIR") == NULL &&
+        asprintf(&copy[n], "XDG_RUNTIME_DIR=/run/user/%lu", (unsigned long)geteuid()) < 0) {
+        copy[n] = NULL;
     }
     return copy;
 }
@@ -165,18 +172,26 @@ static bool make_pipe(int ends[2])
 
 /* With all signals as they are by default, and what it says into the pipe: its own errors, and those of
  * the system if it cannot even be loaded.  It lets go of all else itself. */
-static int run(const struct zks__starter *s, int output, pid_t *pid)
+static int run(const struct zks__starter *s, bool scoped, int output, pid_t *pid)
 {
     char name[] = "zksync";
     char serve[] = "serve";
     char background[] = "--background";
     char idle[32];
-    char *const argv[] = {name, serve, background, idle, NULL};
+    char path[ZKS__PROGRAM_SIZE];
+    char *argv[ZKS__SCOPE_WORDS + 5];
+    const char *program = scoped ? zks__scope_command(s->environment, argv) : s->program;
+    char **rest = scoped ? argv + ZKS__SCOPE_WORDS : argv;
     posix_spawn_file_actions_t files;
     posix_spawnattr_t attributes;
     sigset_t none;
     sigset_t all;
+    if (program == NULL) {
+        return ENOENT;
+    }
+    memcpy(path, s->program, sizeof path);
     (void)snprintf(idle, sizeof idle, "--idle=%dms", ZKS_LOCAL_IDLE_MS);
+    memcpy(rest, (char *[]){scoped ? path : name, serve, background, idle, NULL}, 5 * sizeof *rest);
     (void)sigemptyset(&none);
     (void)sigfillset(&all);
     (void)posix_spawn_file_actions_init(&files);
@@ -187,7 +202,7 @@ static int run(const struct zks__starter *s, int output, pid_t *pid)
     (void)posix_spawnattr_setsigmask(&attributes, &none);
     (void)posix_spawnattr_setsigdefault(&attributes, &all);
     (void)posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF);
-    rc = rc != 0 ? rc : posix_spawn(pid, s->program, &files, &attributes, argv, s->environment);
+    rc = rc != 0 ? rc : posix_spawn(pid, program, &files, &attributes, argv, s->environment);
     (void)posix_spawnattr_destroy(&attributes);
     (void)posix_spawn_file_actions_destroy(&files);
     return rc;
@@ -265,21 +280,17 @@ static int end_child(pid_t pid, int pidfd, bool ready)
     return rc < 0 ? ZKS__EXIT_LOST : info.si_code == CLD_EXITED ? info.si_status : ZKS__NOT_EXITED;
 }
 
-int zks__spawn(const struct zks__starter *s, const struct zks__limit *limit, char why[ZKS__WHY_MAX],
-               int *exit_code)
+static int spawn(const struct zks__starter *s, bool scoped, const struct zks__limit *limit,
+                 char why[ZKS__WHY_MAX], int *exit_code)
 {
     int ends[2];
     pid_t pid = -1;
     *exit_code = ZKS__NOT_EXITED;
-    if (s->program[0] == '\0') {
-        (void)snprintf(why, ZKS__WHY_MAX, "%s", s->why);
-        return ZKS_EDISCONNECTED;
-    }
     if (!make_pipe(ends)) {
         (void)snprintf(why, ZKS__WHY_MAX, "%s", strerror(errno));
         return ZKS_EDISCONNECTED;
     }
-    int error = run(s, ends[1], &pid);
+    int error = run(s, scoped, ends[1], &pid);
     (void)close(ends[1]);
     if (error != 0) {
         (void)close(ends[0]);
@@ -295,4 +306,17 @@ int zks__spawn(const struct zks__starter *s, const struct zks__limit *limit, cha
         tidy(why);
     }
     return ready ? 0 : ZKS_EDISCONNECTED;
+}
+
+/* In a cgroup of its own where the user has a service manager that makes one, for that of its starter may end. */
+int zks__spawn(const struct zks__starter *s, const struct zks__limit *limit, char why[ZKS__WHY_MAX],
+               int *exit_code)
+{
+    if (s->program[0] == '\0') {
+        *exit_code = ZKS__NOT_EXITED;
+        (void)snprintf(why, ZKS__WHY_MAX, "%s", s->why);
+        return ZKS_EDISCONNECTED;
+    }
+    int rc = spawn(s, true, limit, why, exit_code);
+    return rc == 0 ? 0 : spawn(s, false, limit, why, exit_code);
 }

@@ -346,6 +346,11 @@ static int fail(struct zks__journal *j, int rc, char why[ZKS__WHY_SIZE])
     return rc;
 }
 
+int zks__journal_check(const struct zks__journal *j, char why[ZKS__WHY_SIZE])
+{
+    return zks__store_check(&j->store, why);
+}
+
 int zks__journal_sync(struct zks__journal *j, char why[ZKS__WHY_SIZE])
 {
     if (j->failed != 0) {

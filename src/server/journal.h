@@ -35,7 +35,8 @@ enum zks__journal_error {
     ZKS__J_SYSTEM,    /* It fails otherwise. */
     ZKS__J_DAMAGED,   /* What is there is not what was written. */
     ZKS__J_NEWER,     /* It was written by a later version. */
-    ZKS__J_NOMEM
+    ZKS__J_NOMEM,
+    ZKS__J_GONE /* The folder is not there any more. */
 };
 int zks__journal_open(const struct zks__journal_options *options, struct zks__tree *tree,
                       struct zks__journal **journal, char why[ZKS__WHY_SIZE]);
@@ -55,6 +56,9 @@ void zks__journal_close_session(struct zks__journal *j, const struct zks__txn *t
  * appended since the last one that it should come before more is. */
 bool zks__journal_dirty(const struct zks__journal *j);
 bool zks__journal_full(const struct zks__journal *j);
+
+/* zks__journal_check: whether the folder is still there: 0, or ZKS__J_GONE and `why`. */
+int zks__journal_check(const struct zks__journal *j, char why[ZKS__WHY_SIZE]);
 
 /* zks__journal_sync: makes it durable.  0, or an enum zks__journal_error and `why`: then nobody may be
  * told of any of it, and all later syncs fail too.  Where files may not grow over a size (RLIMIT_FSIZE) the

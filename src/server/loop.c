@@ -389,7 +389,8 @@ enum zks__loop_end zks__loop_run(struct zks__loop *loop, char why[ZKS__WHY_SIZE]
         if (woken) {
             goes_on = loop->orders(loop->arg);
         }
-        if (zks__service_sync(loop->service, why) != 0) {
+        if (zks__service_check(loop->service, why) != 0 ||
+            zks__service_sync(loop->service, why) != 0) {
             end = ZKS__LOOP_FAILED;
             break;
         }

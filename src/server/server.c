@@ -52,7 +52,8 @@ struct zks_server {
     struct order *orders;
     struct order *carried_out; /* They are done when all is durable. */
     bool running;
-    int outcome; /* Of the last run: 0 or ZKS_ESYSTEM. */
+    int outcome;       /* Of the last run: 0 or ZKS_ESYSTEM. */
+    uint32_t lease_ms; /* At the end of it. */
 };
 
 static void log_of_peers(void *arg, int level, const char *line)
@@ -220,10 +221,12 @@ static void *run(void *arg)
     }
     close_listener(&s->loop);
     zks__peers_close(&s->loop.peers);
+    uint32_t lease_ms = zks__service_lease_ms(&s->service);
     zks__service_pause(&s->service);
     (void)pthread_mutex_lock(&s->lock);
     close_fds(&s->loop);
     s->running = false;
+    s->lease_ms = lease_ms;
     s->outcome = end == ZKS__LOOP_FAILED ? ZKS_ESYSTEM : 0;
     finish(&s->carried_out, true);
     finish(&s->orders, true);
@@ -501,6 +504,14 @@ int zks_server_wait(zks_server *server, int64_t timeout_ms)
     rc = server->running ? ZKS_ETIMEDOUT : server->outcome;
     (void)pthread_mutex_unlock(&server->lock);
     return rc;
+}
+
+int64_t zks_server_lease_ms(zks_server *server)
+{
+    (void)pthread_mutex_lock(&server->lock);
+    int64_t lease_ms = server->running ? ZKS_EBUSY : (int64_t)server->lease_ms;
+    (void)pthread_mutex_unlock(&server->lock);
+    return lease_ms;
 }
 
 static int order_of_session(zks_server *server, enum order_kind kind, int64_t session)

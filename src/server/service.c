@@ -10,6 +10,7 @@
 
 enum {
     REAP_AT_ONCE = 1000,
+    CHECK_MS = 500,
     QUIET_TICKS = 2,   /* So long without a write, and the disk is free for a compaction, */
     COMPACT_TICKS = 60 /* or so long since the last one. */
 };
@@ -128,7 +129,30 @@ void zks__service_time(struct zks__service *s, uint64_t clock_ms)
 uint64_t zks__service_wait_ms(const struct zks__service *s)
 {
     uint64_t next = s->sessions.next_ms < s->reap_ms ? s->sessions.next_ms : s->reap_ms;
+    next = s->journal != NULL && s->check_ms < next ? s->check_ms : next;
     return next > s->now_ms ? next - s->now_ms : 0;
+}
+
+int zks__service_check(struct zks__service *s, char why[ZKS__WHY_SIZE])
+{
+    if (s->journal == NULL || s->now_ms < s->check_ms) {
+        return 0;
+    }
+    s->check_ms = s->now_ms + CHECK_MS;
+    return zks__journal_check(s->journal, why);
+}
+
+uint32_t zks__service_lease_ms(const struct zks__service *s)
+{
+    const struct zks__session *session = NULL;
+    uint32_t longest_ms = 0;
+    while ((session = zks__tree_next_session(s->tree, session)) != NULL) {
+        if (session->timeout_ms > longest_ms &&
+            zks__tree_ephemerals(s->tree, session->id, "", NULL) != NULL) {
+            longest_ms = session->timeout_ms;
+        }
+    }
+    return longest_ms;
 }
 
 /* ---- Writes ---- */

@@ -35,6 +35,7 @@ struct zks__service {
     uint64_t tidy_ms;      /* When to look whether the files and the heap hold too much. */
     uint64_t written_ms;   /* When something was last made durable; */
     uint64_t compacted_ms; /* and when the files were last compacted. */
+    uint64_t check_ms;     /* When to look whether the folder is still there. */
     uint64_t syncs;
 };
 
@@ -58,7 +59,7 @@ int64_t zks__service_wall_ms(void);
  * slow, it hears nobody, and no session's time is up for that. */
 void zks__service_time(struct zks__service *s, uint64_t clock_ms);
 
-/* zks__service_wait_ms: how long until zks__service_reap() or zks__service_expired() has something to do. */
+/* zks__service_wait_ms: how long until one of the functions below that look has something to do. */
 uint64_t zks__service_wait_ms(const struct zks__service *s);
 
 /* zks__service_write: one operation, or a multi.  zks__service_refuse: a write that was refused before it
@@ -82,6 +83,12 @@ int64_t zks__service_expired(struct zks__service *s);
 
 /* zks__service_reap: containers that are empty again, and what has outlived its time to live. */
 void zks__service_reap(struct zks__service *s);
+
+/* zks__service_check: now and then, as zks__journal_check(); 0 where there is none.
+ * zks__service_lease_ms: the longest timeout of a session that has ephemerals, 0 for none: so long its client
+ * may count on them when it hears nothing any more. */
+int zks__service_check(struct zks__service *s, char why[ZKS__WHY_SIZE]);
+uint32_t zks__service_lease_ms(const struct zks__service *s);
 
 /* zks__service_sync: as zks__journal_sync(); 0 where there is none.  Writes make a batch that has become
  * large durable by themselves; where that fails, it is the next call that says so. */

@@ -24,6 +24,11 @@ int zks__store_open(struct zks__store *s, const char *path, const struct zks__me
                     char why[ZKS__WHY_SIZE]);
 void zks__store_close(struct zks__store *s);
 
+/* zks__store_check: whether the folder is still where it was, with the lock in it.  ZKS__J_GONE: it has been removed,
+ * renamed or replaced, so that another server can take what is there now, and a start would not find what
+ * this one writes.  Whatever else keeps the system from telling is no error. */
+int zks__store_check(const struct zks__store *s, char why[ZKS__WHY_SIZE]);
+
 /* zks__store_sync: makes durable what files there are.  zks__store_remove: of no file is no error. */
 int zks__store_sync(const struct zks__store *s, char why[ZKS__WHY_SIZE]);
 int zks__store_remove(const struct zks__store *s, const char *name, char why[ZKS__WHY_SIZE]);

@@ -111,7 +111,8 @@ class Down(Case):
         limited = self.start("lock", "-T", 4, "-w", "5", self.path, "echo", "ran")
         self.await_contenders(3)
         Proxy.cut()
-        self.assertEqual((limited.wait(), limited.out), (75, ""))
+        # Whether the lock is free is not known.
+        self.assertEqual((limited.wait(), limited.out), (69, ""))
         Proxy.heal()
         # Whatever of it was left goes with its session; the other one waits still.
         self.await_contenders(2)

@@ -4,24 +4,24 @@
 import contextlib
 import os
 import re
+import shutil
 import signal
 import socket
 import subprocess
+import tempfile
+import time
 
-from harness import alive, await_true, keeper_of, main
-from local import Local
+from harness import ZKSYNC, alive, await_true, keeper_of, main
+from local import Local, servers_below
 
 
 class Heals(Local):
-    def hold_local(self, *words, **variables):
-        holder = self.start(*words, "--", "sh", "-c", "echo held; cat >/dev/null", env=self.local(**variables),
-                            stdin=subprocess.PIPE)
-        holder.await_out("held\n")
-        return holder
-
     def token(self, path="/a"):
         contenders = self.use("status", "--json", path).json().get("contenders", [])
         return [(one["token"], one["holds"]) for one in contenders]
+
+    def holding(self, path):
+        return [token for token, holds in self.token(path) if holds]
 
     def kill_and_await(self):
         """Nobody but those who are connected can start it again."""
@@ -101,6 +101,67 @@ class Heals(Local):
         self.assertEqual(passer.wait(), 0, passer.err)
         self.assertEqual(self.use("release", hold).code, 0)
 
+    def loop(self, script):
+        """A shell that does something again and again, until its folder has a file "stop" or something fails."""
+        folder = tempfile.mkdtemp(dir=self.home)
+        run = self.spawn(["sh", "-c", f"cd {folder} && while [ ! -e stop ]; do {script} || exit; echo >>rounds; done"],
+                         env=self.local(PATH=f"{os.path.dirname(ZKSYNC)}:{os.environ['PATH']}"))
+        run.folder = folder
+        return run
+
+    @staticmethod
+    def rounds(run):
+        with contextlib.suppress(OSError):
+            return os.stat(os.path.join(run.folder, "rounds")).st_size
+        return 0
+
+    def go_on(self, workers, others):
+        """Each worker does more than it has begun by now."""
+        wanted = [self.rounds(run) + 2 for run in workers]
+
+        def done():
+            ended = [run.err for run in workers + others if run.ended()]
+            self.assertEqual(ended, [])
+            return all(self.rounds(run) >= least for run, least in zip(workers, wanted))
+        await_true(done, "more rounds")
+
+    def test_again_and_again(self):
+        """No job is killed, no waiter is forgotten, and no two hold: for 3 kills, or ZKSYNC_SOAK_SECONDS."""
+        until = time.monotonic() + int(os.environ.get("ZKSYNC_SOAK_SECONDS", "0"))
+        place = os.path.join(self.home, "held")
+        holders = [self.hold_local("lock", *options, path) for options, path in
+                   (((), "/alone"), (("-s",), "/shared"), (("-s",), "/shared"))]
+        begun = self.use("hold", "-b", "--for", os.getpid(), "/background")
+        self.assertEqual(begun.code, 0, begun.err)
+        hold = re.search(r"ZKSYNC_HOLD_PID='?(\d+)", begun.out).group(1)
+        self.assertEqual(self.use("barrier", "set", "/gate").code, 0)
+        passer = self.start("barrier", "wait", "/gate", env=self.local())
+        paths = ("/alone", "/shared", "/background")
+        held = [self.holding(path) for path in paths]
+        exclusive = f"zksync lock /work -- sh -c 'mkdir {place} && rmdir {place}'"
+        workers = [self.loop(script) for script in (
+            exclusive, exclusive, exclusive, "zksync lock -n -E 0 /alone false",
+            "zksync barrier set /door && zksync barrier unset /door", "zksync barrier wait /door")]
+        parties = [self.loop("zksync double-barrier -n 2 /party true") for _ in range(2)]
+        kills = 0
+        while kills < 3 or time.monotonic() < until:
+            self.kill_and_await()
+            kills += 1
+            self.go_on(workers + parties, [*holders, passer])
+        self.assertEqual([self.holding(path) for path in paths], held)
+        for run in workers + parties:
+            with open(os.path.join(run.folder, "stop"), "w", encoding="ascii"):
+                pass
+        self.assertEqual([run.wait() for run in workers], [0] * len(workers), [run.err for run in workers])
+        print(f"# killed {kills} times; rounds: {[self.rounds(run) for run in workers + parties]}", flush=True)
+        for run in parties:
+            run.close()  # One of them can be alone now.
+        self.assertEqual(self.use("barrier", "unset", "/gate").code, 0)
+        self.assertEqual(passer.wait(), 0, passer.err)
+        self.assertEqual(self.use("release", hold).code, 0)
+        for holder in holders:
+            self.release(holder)
+
     def test_it_cannot_be_started(self):
         """Who waits for a lock that nobody can ask about is not told that it is busy."""
         self.assertEqual(self.use("ping").code, 0)
@@ -111,6 +172,71 @@ class Heals(Local):
         self.assertEqual(waiter.wait(), 69, waiter.err)
         self.assertEqual(self.use("ping").code, 0)
         self.release(holder)
+
+
+class Folder(Local):
+    """Its folder is taken from a server in use: it ends, and no other server grants what its clients count on."""
+
+    def taken(self, take):
+        holder = self.start("lock", "-T", "4s", "/a", "--", "sh", "-c", "echo held by $$.; exec cat >/dev/null",
+                            env=self.local(), stdin=subprocess.PIPE)
+        holder.await_out(".\n")
+        command = holder.out.split()[2].rstrip(".")
+        server = self.server()
+        take()
+        # Who asks at once waits until the first server has ended, and the holder's command before it.
+        other = self.start("lock", "-T", "8s", "/a", "--", "sh", "-c", f"! kill -0 {command}",
+                           env=self.local(ZKSYNC_CONNECT_TIMEOUT="forever"))
+        self.assertEqual(holder.wait(), 76, holder.err)
+        self.assertEqual(other.wait(), 0, other.err)
+        await_true(lambda: not alive(server), "the first server has ended")
+        self.assertEqual(servers_below(os.getpid()), [self.server()])
+
+    def test_removed(self):
+        self.taken(lambda: shutil.rmtree(self.state))
+
+    def test_renamed(self):
+        self.taken(lambda: os.rename(self.state, self.state + ".away"))
+
+    def test_replaced(self):
+        def replace():
+            os.rename(self.state, self.state + ".away")
+            shutil.copytree(self.state + ".away", self.state)
+        self.taken(replace)
+
+    def test_its_lock_removed(self):
+        self.taken(lambda: os.unlink(self.file("server.lock")))
+
+    def test_its_data_removed(self):
+        self.taken(lambda: shutil.rmtree(self.file("data")))
+
+    def test_nobody_waits_longer_than_wanted(self):
+        holder = self.hold_local("lock", "/a")
+        server = self.server()
+        shutil.rmtree(self.state)
+        result = self.use("lock", "-n", "/a", "true", ZKSYNC_CONNECT_TIMEOUT="1s")
+        self.assertEqual(result.code, 69, result.err)
+        self.assertIn(f"process {server}, ends, since that folder was removed", result.err)
+        self.assertEqual(self.use("serve").code, 75)
+        holder.close()
+        os.kill(server, signal.SIGTERM)
+        await_true(lambda: not alive(server), "the first server has ended")
+        self.assertEqual(self.use("lock", "-n", "/a", "true").code, 0)
+
+    def test_of_an_idle_server(self):
+        self.assertEqual(self.use("ping").code, 0)
+        server = self.server()
+        shutil.rmtree(self.state)
+        self.assertEqual(self.use("-v", "ping").code, 0)
+        self.assertNotEqual(self.server(), server)
+
+    def test_of_a_server_of_its_own(self):
+        data = os.path.join(self.home, "data")
+        run = self.start("serve", "--listen", "127.0.0.1:0", "--data", data, env=self.local())
+        run.await_out("serving on ")
+        os.rename(data, data + ".away")
+        self.assertEqual(run.wait(), 71, run.err)
+        self.assertIn(f"{data} has been removed, renamed or replaced", run.err)
 
 
 if __name__ == "__main__":

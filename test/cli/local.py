@@ -78,6 +78,12 @@ class Local(Case):
     def use(self, *words, **variables):
         return self.zksync(*words, env=self.local(**variables))
 
+    def hold_local(self, *words, **variables):
+        holder = self.start(*words, "--", "sh", "-c", "echo held; cat >/dev/null", env=self.local(**variables),
+                            stdin=subprocess.PIPE)
+        holder.await_out("held\n")
+        return holder
+
     def calls(self, *words, **variables):
         """What the library's functions return: name of the error, and the sentence or the result."""
         result = Result(self.spawn([CALLS, *words], env=self.local(**variables)))

@@ -8,7 +8,7 @@ import socket
 
 from kazoo.client import KazooClient
 
-from harness import LIMIT, alive, await_true, clock_ms, die_with_parent, main
+from harness import LIMIT, alive, await_true, clock_ms, die_with_parent, keeper_of, main
 from local import Local
 
 
@@ -80,9 +80,11 @@ class Serve(Local):
     def test_a_session_keeps_it(self):
         holder = self.start("hold", "-v", "/a", env=self.local())
         holder.await_err(": held, token ")
+        os.kill(keeper_of(holder.pid), signal.SIGSTOP)  # It would start a server.
         self.kill_server()
         # From its first moment on it has a session, so that it need not be fast to connect to.
         run, _ = self.serve("--idle", "200ms")
+        os.kill(keeper_of(holder.pid), signal.SIGCONT)
         holder.await_err("in contact with the servers again")
         beyond = clock_ms() + 1000
         await_true(lambda: clock_ms() > beyond, "more than the idle time")

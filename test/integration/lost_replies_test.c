@@ -2,6 +2,7 @@
 /* One chosen request, or its reply, is lost together with the connection, so that the client does
  * not know whether it was carried out; while another one contends for the lock.  Each case ends
  * well: both get the lock, never together, and no znode is left. */
+#include "command.h"
 #include "frameproxy.h"
 #include "locks.h"
 
@@ -337,6 +338,37 @@ static void create_of_what_must_not_be_read(void **state)
     }
 }
 
+/* A try whose connection breaks is made again, since to connect is not to wait for others. */
+static void create_of_a_command_that_tries(void **state)
+{
+    static const enum { FREE, BUSY } cases[] = {FREE, BUSY};
+    struct it *it = *state;
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        struct party other;
+        char words[300];
+        char said[COMMAND_SAID_MAX];
+        struct frameproxy *proxy = frameproxy_start(ens_direct_server(0));
+        party_open(&other, ens_direct(), 0, it->path);
+        if (cases[i] == BUSY) {
+            party_write(&other);
+        }
+        frameproxy_swallow_reply(proxy, FRAME_CREATE2, it->path, 1);
+        (void)snprintf(words, sizeof words, "lock -n %s echo ran", it->path);
+        FILE *out = command_start(frameproxy_address(proxy), words);
+        assert_true(frameproxy_await_hit(proxy, IT_LIMIT_MS));
+        int code = command_end(out, said);
+        print_message("# %d: %s\n", code, said);
+        assert_int_equal(code, cases[i] == BUSY ? 75 : 0);
+        assert_string_equal(said, cases[i] == BUSY ? "" : "ran\n");
+        if (cases[i] == BUSY) {
+            party_unlock(&other);
+        }
+        rawzk_await_children(it->raw, it->path, 0, IT_LIMIT_MS);
+        party_close(&other);
+        frameproxy_stop(proxy);
+    }
+}
+
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
@@ -348,6 +380,7 @@ int main(int argc, char **argv)
         it_test(delete),
         it_test(swap_of_the_downgrade),
         it_test(create_and_then_give_up),
+        it_test(create_of_a_command_that_tries),
     };
     it_begin(argc, argv);
     return cmocka_run_group_tests_name("lost_replies", tests, NULL, NULL);
