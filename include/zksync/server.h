@@ -117,9 +117,9 @@ ZKS_EXPORT int zks_server_wait(zks_server *server, int64_t timeout_ms);
 ZKS_EXPORT void zks_server_stop(zks_server *server);
 ZKS_EXPORT int zks_server_start(zks_server *server);
 
-/* zks_server_lease_ms: for how long after the server has stopped a client that has not heard of it may count on
- * what its session holds: the longest timeout of a session that had ephemerals, 0 for none.  A server
- * that does not have its znodes may grant the same locks only after that.
+/* zks_server_lease_ms: for how long after the server has stopped a client may count on what its session holds and
+ * the next server on this folder knows nothing of: if the folder has been removed, renamed or replaced, the longest
+ * timeout of a session that had ephemerals, and else 0.  Nobody may grant the same locks before.
  *  ZKS_EBUSY  it runs.
  * Since 0.1. */
 ZKS_EXPORT int64_t zks_server_lease_ms(zks_server *server);

@@ -232,6 +232,12 @@ static void await_end(struct run *r)
         (void)poll(polls, 3, r->claim != NULL ? CHECK_MS : -1);
         r->gone = r->claim != NULL && zks_local_claim_check(r->claim) != 0;
     } while (polls[0].revents == 0 && polls[1].revents == 0 && !r->gone);
+    if (r->gone) {
+        log_line(ZKS_LOG_ERROR,
+                 "zksync: the server ends: its folder, or server.lock in it, has been removed, "
+                 "renamed or replaced",
+                 r);
+    }
 }
 
 /* A server that begins with nothing must not grant a lock that a client of this one counts on, so this process stays
@@ -242,7 +248,6 @@ static void await_leases(struct run *r)
                              {.fd = r->claim->fd, .events = POLLIN}};
     uint64_t until_ms = zks_clock_ms() + (uint64_t)zks_server_lease_ms(r->server);
     uint64_t now_ms;
-    cli_say("%s has been removed, renamed or replaced: the server ends", r->claim->folder);
     while ((now_ms = zks_clock_ms()) < until_ms && polls[0].revents == 0) {
         (void)poll(polls, 2, (int)(until_ms - now_ms));
         (void)zks_local_claim_check(r->claim);
@@ -262,12 +267,10 @@ static int serve(struct run *r, int ready_fd)
     cli_notify("STOPPING=1");
     zks_server_stop(r->server);
     (void)pthread_join(r->waiter, NULL);
-    r->gone = r->gone || (r->claim != NULL && zks_local_claim_check(r->claim) != 0);
-    if (r->gone) {
+    if (r->claim != NULL) {
         await_leases(r);
-        return ZKS_ESYSTEM;
     }
-    return r->result;
+    return r->gone ? ZKS_ESYSTEM : r->result;
 }
 
 int cli_serve_run(struct cli_serve *s, int ready_fd)

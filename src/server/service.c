@@ -145,7 +145,11 @@ int zks__service_check(struct zks__service *s, char why[ZKS__WHY_SIZE])
 uint32_t zks__service_lease_ms(const struct zks__service *s)
 {
     const struct zks__session *session = NULL;
+    char why[ZKS__WHY_SIZE];
     uint32_t longest_ms = 0;
+    if (s->journal == NULL || zks__journal_check(s->journal, why) == 0) {
+        return 0;
+    }
     while ((session = zks__tree_next_session(s->tree, session)) != NULL) {
         if (session->timeout_ms > longest_ms &&
             zks__tree_ephemerals(s->tree, session->id, "", NULL) != NULL) {

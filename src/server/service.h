@@ -85,8 +85,8 @@ int64_t zks__service_expired(struct zks__service *s);
 void zks__service_reap(struct zks__service *s);
 
 /* zks__service_check: now and then, as zks__journal_check(); 0 where there is none.
- * zks__service_lease_ms: the longest timeout of a session that has ephemerals, 0 for none: so long its client
- * may count on them when it hears nothing any more. */
+ * zks__service_lease_ms: for how long a client may count on its ephemerals that the next server does not have: the
+ * longest timeout of a session that has any where the folder is not there any more, else 0. */
 int zks__service_check(struct zks__service *s, char why[ZKS__WHY_SIZE]);
 uint32_t zks__service_lease_ms(const struct zks__service *s);
 

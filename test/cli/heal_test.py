@@ -183,6 +183,8 @@ class Folder(Local):
         holder.await_out(".\n")
         command = holder.out.split()[2].rstrip(".")
         server = self.server()
+        # It would find the next server and learn that its session is lost; the lease must do without that.
+        os.kill(keeper_of(holder.pid), signal.SIGSTOP)
         take()
         # Who asks at once waits until the first server has ended, and the holder's command before it.
         other = self.start("lock", "-T", "8s", "/a", "--", "sh", "-c", f"! kill -0 {command}",
