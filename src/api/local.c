@@ -19,7 +19,9 @@ enum {
     START_MS = 30000, /* The same, later. */
     FIRST_MS = 500,   /* For the first connection to come by itself. */
     AGAIN_MS = 50,    /* From one look to the next, doubled each time ... */
-    SELDOM_MS = 5000  /* ... up to this. */
+    SOON_MS = 1000,   /* ... up to this, as long as the lease may last ... */
+    SELDOM_MS = 5000, /* ... and later up to this. */
+    LONG_MS = 30000
 };
 
 struct zks__local_server {
@@ -180,12 +182,13 @@ static void *run(void *arg)
     struct zks__local_server *s = arg;
     uint64_t first_ms = FIRST_MS;
     while (await_outage(s)) {
+        uint64_t long_ms = zks__after(zks__now_ms(), LONG_MS);
         uint64_t again_ms = AGAIN_MS;
         uint64_t next_ms = first_ms;
         while (await_look(s, zks__after(zks__now_ms(), next_ms))) {
             look(s);
             next_ms = varied(again_ms);
-            again_ms = zks__min(2 * again_ms, SELDOM_MS);
+            again_ms = zks__min(2 * again_ms, zks__now_ms() < long_ms ? SOON_MS : SELDOM_MS);
         }
         first_ms = 0;
     }

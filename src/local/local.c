@@ -416,7 +416,9 @@ int zks_local_publish(struct zks_local_claim *claim, const char *address, bool o
     const char *port = strrchr(address, ':');
     zks__host_get(&r.host);
     (void)snprintf(r.address, sizeof r.address, "%s", address);
-    if (port == NULL || zks__place_write(&c->place, "port", port + 1) != 0) {
+    /* On a full disk it need not be written again. */
+    bool known = port != NULL && strcmp(strrchr(c->listen, ':'), port) == 0;
+    if (port == NULL || (!known && zks__place_write(&c->place, "port", port + 1) != 0)) {
         return ZKS_ESYSTEM;
     }
     return zks__lockfile_publish(&c->place, c->fd, &r);

@@ -127,8 +127,9 @@ int zks__lockfile_publish(const struct zks__place *p, int claim,
                        record->address, (long long)record->pid, h->name, h->boot, h->net, h->pids,
                        record->open ? "open" : "secret");
     errno = ENOSPC; /* Of a write that is cut off. */
-    return len > 0 && (size_t)len < sizeof text && ftruncate(claim, 0) == 0 &&
-                   pwrite(claim, text, (size_t)len, 0) == len && lock(claim, WRITTEN)
+    /* In this order a full disk has room for it if it had room for the last one. */
+    return len > 0 && (size_t)len < sizeof text && pwrite(claim, text, (size_t)len, 0) == len &&
+                   ftruncate(claim, len) == 0 && lock(claim, WRITTEN)
                ? 0
                : zks__place_fails(p, server_lock, "cannot be written");
 }

@@ -2,6 +2,7 @@
 """The user's local server is killed while it is in use: its clients start it again, and lose nothing."""
 
 import contextlib
+import errno
 import os
 import re
 import shutil
@@ -10,9 +11,10 @@ import socket
 import subprocess
 import tempfile
 import time
+import unittest
 
-from harness import ZKSYNC, alive, await_true, keeper_of, main
-from local import Local, servers_below
+from harness import ZKSYNC, Result, alive, await_true, keeper_of, main
+from local import Local, cannot_unshare, servers_below, unshare
 
 
 class Heals(Local):
@@ -239,6 +241,67 @@ class Folder(Local):
         os.rename(data, data + ".away")
         self.assertEqual(run.wait(), 71, run.err)
         self.assertIn(f"{data} has been removed, renamed or replaced", run.err)
+
+
+@unittest.skipIf(cannot_unshare("mount"), f"no mount namespace: {cannot_unshare('mount')}")
+class FileSystem(Local):
+    """Its folder is on a file system that fills up, turns read-only, or is mounted over."""
+
+    def setUp(self):
+        super().setUp()
+        self.base = os.path.dirname(self.state)
+        os.makedirs(self.base)
+        self.space = self.spawn([*unshare("mount"), "sh", "-c",
+                                 f"mount -t tmpfs -o size=8m,mode=700 tmpfs {self.base} && echo there && exec cat"],
+                                stdin=subprocess.PIPE)
+        self.space.await_out("there\n")
+        user = [] if os.geteuid() == 0 else ["--user", "--preserve-credentials"]
+        self.enter = ["nsenter", f"--target={self.space.pid}", "--mount", *user]
+        self.holder = self.spawn([*self.enter, ZKSYNC, "-vv", "lock", "/a", "--", "sh", "-c",
+                                  "echo held; cat >/dev/null"], env=self.local(), stdin=subprocess.PIPE)
+        self.holder.await_out("held\n")
+
+    def inside(self, *words):
+        return Result(self.spawn([*self.enter, *words], env=self.local(ZKSYNC_CONNECT_TIMEOUT="2s")))
+
+    def server_inside(self):
+        return int(self.inside("cat", self.file("server.lock")).out.split("pid ")[1].split()[0])
+
+    def kill_and_break(self, *words):
+        """The server is killed, and before anybody can start it again this happens to the file system."""
+        server, keeper = self.server_inside(), keeper_of(self.holder.pid)
+        os.kill(keeper, signal.SIGSTOP)
+        os.kill(server, signal.SIGKILL)
+        await_true(lambda: not alive(server), "the server has ended")
+        self.inside(*words)
+        os.kill(keeper, signal.SIGCONT)
+
+    def holds_on(self):
+        self.holder.await_err("in contact with the servers again")
+        self.assertEqual(self.inside(ZKSYNC, "lock", "-n", "/a", "true").code, 75)
+        self.release(self.holder)
+        self.assertEqual(self.inside(ZKSYNC, "lock", "-n", "/a", "true").code, 0)
+
+    def test_read_only(self):
+        self.kill_and_break("mount", "-o", "remount,ro", self.base)
+        self.holder.await_err(os.strerror(errno.EROFS))
+        self.assertEqual(self.inside(ZKSYNC, "ping").code, 71)
+        self.assertEqual(self.inside("mount", "-o", "remount,rw", self.base).code, 0)
+        self.holds_on()
+
+    def test_full(self):
+        """A start needs no room for what was there before."""
+        full = os.path.join(self.base, "full")
+        self.kill_and_break("dd", "if=/dev/zero", f"of={full}", "bs=1k")
+        self.holds_on()
+
+    def test_mounted_over(self):
+        server = self.server_inside()
+        self.assertEqual(self.inside("mount", "-t", "tmpfs", "tmpfs", self.base).code, 0)
+        self.assertEqual(self.inside(ZKSYNC, "ping").code, 69)
+        self.assertEqual(self.holder.wait(), 76, self.holder.err)
+        await_true(lambda: not alive(server), "the server has ended")
+        self.assertEqual(self.inside(ZKSYNC, "ping").code, 0)
 
 
 if __name__ == "__main__":
