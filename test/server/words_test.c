@@ -102,6 +102,7 @@ static void for_monitoring(void **state)
         "zk_global_sessions\t1",
         "zk_open_file_descriptor_count\t[1-9][0-9]*",
         "zk_max_file_descriptor_count\t[1-9][0-9]*",
+        "zksync_heap_bytes\t[1-9][0-9]*",
     };
     struct serving s;
     struct wire_session session;
@@ -109,7 +110,7 @@ static void for_monitoring(void **state)
     serving_open(&s, false);
     struct wire *w = open_wire(&s, &session);
     create(w, 1, "/e", 1, false);
-    says(&s, "mntr", "(zk_[a-z_]+\t[^\t\n]+\n)+");
+    says(&s, "mntr", "(zk(sync)?_[a-z_]+\t[^\t\n]+\n)+");
     for (size_t i = 0; i < sizeof lines / sizeof lines[0]; i++) {
         char pattern[128];
         (void)snprintf(pattern, sizeof pattern, "(.*\n)?%s\n(.|\n)*", lines[i]);
