@@ -21,7 +21,7 @@ struct deed {
     int result;
     unsigned number;
     bool known;    /* How it ended; else it may have an effect or none. */
-    bool doubtful; /* An answer may have been lost on the way to its result. */
+    unsigned doubts; /* How often an answer may have been lost on the way to its result. */
     uint64_t from;
     uint64_t to;
 };
@@ -71,7 +71,7 @@ static void asked(const struct seen *s)
     deeds[s->thing][(*n)++] = (struct deed){.actor = s->actor,
                                             .what = (enum what)s->what,
                                             .number = s->number,
-                                            .doubtful = unsure,
+                                            .doubts = unsure,
                                             .from = s->at,
                                             .to = NEVER};
 }
@@ -100,7 +100,7 @@ static void disturb(int process)
     for (int t = 0; t < THINGS_MAX; t++) {
         for (unsigned i = 0; i < n_deeds[t]; i++) {
             struct deed *d = &deeds[t][i];
-            d->doubtful |= !d->known && (int)plan->actors[d->actor].process == process;
+            d->doubts += !d->known && (int)plan->actors[d->actor].process == process;
         }
     }
 }
@@ -139,7 +139,7 @@ static bool can_be(const struct deed *d, uint32_t *by)
     case DO_UNSET:
         *by = d->known && d->result != 0 ? was : NOBODY;
         /* One whose answer was lost takes what it does not find any more for its own doing. */
-        return !d->known || (d->result == 0 ? was || d->doubtful : !was);
+        return !d->known || (d->result == 0 ? was || d->doubts > 0 : !was);
     default:
         return d->result == 0 ? !was : was;
     }
@@ -220,7 +220,8 @@ static bool order(const struct deed *d, unsigned n, uint64_t done, uint32_t by)
 }
 
 /* A wait of which it is not known how it ended has no effect, and does not count.  A set whose answer was
- * lost, and that somebody has undone since, is done once more, or finds the next one. */
+ * lost, and that another process has undone since, is done once more, or finds the next one: as often as that happens,
+ * and also if its time is over in the end. */
 static unsigned keep_effects(struct deed *d, unsigned n)
 {
     unsigned kept = 0;
@@ -230,8 +231,8 @@ static unsigned keep_effects(struct deed *d, unsigned n)
         }
     }
     n = kept;
-    for (unsigned i = 0; i < n && kept < DEEDS_MAX; i++) {
-        if (d[i].known && d[i].doubtful && d[i].what == DO_SET) {
+    for (unsigned i = 0; i < n; i++) {
+        for (unsigned j = 0; j < d[i].doubts && d[i].what == DO_SET && kept < DEEDS_MAX; j++) {
             d[kept] = d[i];
             d[kept++].known = false;
         }
