@@ -81,8 +81,8 @@ ZKS_EXPORT int zks_double_barrier_enter(zks_double_barrier *barrier, int64_t tim
 
 /* zks_double_barrier_leave: waits until all of the round have left or died; 0 ms does not wait for
  * them.  Whatever it returns but ZKS_EPERM and ZKS_EDEADLK, we have left, or are leaving in the
- * background.  If the servers refuse to remove the round (ZKS_EACCES, ZKS_ESERVER), the next
- * participant that comes removes it.
+ * background.  If the servers refuse to remove the round (ZKS_EACCES, ZKS_ESERVER; after ZKS_ELOST this is not
+ * reported), the next participant that comes removes it.
  *  0              all have left; with 0 ms: the leave was started.
  *  ZKS_ELOST      our session ended while we were inside: the others may have gone on without us.  With
  *                 0 ms it is returned only if the client already knows.

@@ -20,7 +20,7 @@ struct deed {
     enum what what;
     int result;
     unsigned number;
-    bool known;    /* How it ended; else it may have an effect or none. */
+    bool known;      /* How it ended; else it may have an effect or none. */
     unsigned doubts; /* How often an answer may have been lost on the way to its result. */
     uint64_t from;
     uint64_t to;
