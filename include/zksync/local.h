@@ -12,8 +12,9 @@
  *   start.lock    locked by whoever starts a server
  *   server.log    what a server in the background had to say
  *
- * Nothing of it can be stale, for the system lets go of a lock when its process has ended.  A name of an abstract
- * UNIX socket is taken too, so that there is one server also where the folder is removed or renamed. */
+ * Nothing of it can be stale, for the system lets go of a lock when its process has ended.  The server also
+ * locks the file .zksync.lock beside the folder, so that there is one server also when the folder is removed or
+ * renamed. */
 #ifndef ZKSYNC_LOCAL_H
 #define ZKSYNC_LOCAL_H
 
@@ -54,10 +55,11 @@ ZKS_EXPORT int zks_local_find(int64_t timeout_ms, zks_log_cb log, void *log_arg,
 /* zks_local_start: finds it, or starts one and waits until it serves.  Of many who call this at once,
  * one starts it.  What runs is `zksync serve --background`: the program that $ZKSYNC_COMMAND names, or
  * the calling one where that is zksync, or the one that belongs to this library, or the one in $PATH.
- * It keeps nothing of the caller's: no descriptor, no terminal, no signal, no folder; nice value, scheduling
- * class, I/O priority, CPU affinity and OOM score become the defaults and resource limits the hard ones where the
- * system allows it.  If the user has a service manager (systemd --user), it runs in a scope of that, and
- * otherwise in the cgroup of the caller.  The program may ignore SIGCHLD, or reap all its children itself.  On failure *local is not touched; a server that takes
+ * It keeps nothing of the caller's: no descriptor, no terminal, no signal, no folder.  Nice value, scheduling
+ * class, I/O priority, CPU affinity and OOM score become the defaults, and the limits of address space, CPU
+ * time, data, file size and open files the hard ones, as far as the system allows it.  If the user has a service
+ * manager (systemd --user), it runs in a scope of that, and otherwise in the cgroup of the caller.  The program may
+ * ignore SIGCHLD, or reap all its children itself.  On failure *local is not touched; a server that takes
  * longer may come to serve all the same.
  *  ZKS_EDISCONNECTED  none serves within `timeout_ms`, or it could not be started, or has ended, for another
  *                     reason than those below.
@@ -99,7 +101,6 @@ struct zks_local_claim {
     const char *folder; /* For zks_server_options. */
     const char *secret;
     const char *log; /* The path of its log. */
-    int fd;          /* Readable when zks_local_claim_check() is to be called; -1 for none. */
 };
 
 /* zks_local_claim: makes the calling process the user's local server, which nobody finds before
@@ -110,11 +111,11 @@ struct zks_local_claim {
  *  ZKS_ENOMEM, ZKS_EINVAL
  * zks_local_publish: from now on others find it, at this address; where `open` they present no secret.
  *  ZKS_ESYSTEM  it cannot be written down; nobody finds it.
- * zks_local_claim_check: whether the folder and server.lock are still where they were; to be called twice a second,
- * and when the descriptor of the claim is readable.
- *  ZKS_ENOENT   they have been removed, renamed or replaced: nobody finds this server any more.  It is to end
- *               at once, and to be released when the leases of its clients are over (zks_server_lease_ms): until then
- *               no other process can be the user's local server.
+ * zks_local_claim_check: whether server.lock is still where it was; to be called twice a second.
+ *  ZKS_ENOENT   it, or the folder, has been removed, renamed or replaced: nobody finds this server any more.
+ *               Close the server at once, and release the claim when the leases of its clients have expired
+ *               (zks_server_lease_ms): until then no other process can become the local server of the
+ *               folder.
  * zks_local_release: nobody finds it any more.  The server must have been closed, for another one may take
  * its folder at once.  NULL is fine.
  * Since 0.1. */

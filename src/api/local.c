@@ -17,11 +17,12 @@
 enum {
     OPEN_MS = 30000,  /* For it to start, where no shorter limit is given. */
     START_MS = 30000, /* The same, later. */
-    FIRST_MS = 500,   /* For the first connection to come by itself. */
+    FIRST_MS = 500,   /* For a connection to come by itself. */
     AGAIN_MS = 50,    /* From one look to the next, doubled each time ... */
     SOON_MS = 1000,   /* ... up to this, as long as the lease may last ... */
     SELDOM_MS = 5000, /* ... and later up to this. */
-    LONG_MS = 30000
+    LONG_MS = 30000,
+    LASTING_MS = 5000
 };
 
 struct zks__local_server {
@@ -119,13 +120,16 @@ static bool await_look(struct zks__local_server *s, uint64_t until_ms)
     return needed;
 }
 
-/* Each look of a server that cannot be started would say the same. */
+/* Each look of a server that cannot be started would say the same.  One that is canceled has nothing to say. */
 static void complain(struct zks__local_server *s)
 {
-    if (strcmp(s->heard, s->said) != 0 && s->heard[0] != '\0') {
+    pthread_mutex_lock(&s->client->lock);
+    bool ended = s->ended;
+    pthread_mutex_unlock(&s->client->lock);
+    if (!ended && strcmp(s->heard, s->said) != 0 && s->heard[0] != '\0') {
         zks__client_log(s->client, ZKS_LOG_ERROR, "%s", s->heard);
+        memcpy(s->said, s->heard, sizeof s->said);
     }
-    memcpy(s->said, s->heard, sizeof s->said);
 }
 
 /* False where there is no memory: the next look tries it again. */
@@ -153,13 +157,11 @@ static void look(struct zks__local_server *s)
     s->heard[0] = '\0';
     zks__error_begin();
     int rc = zks__local_start(&s->way, &limit, &local);
-    if (zks__limit_left(&limit) == 0 && rc != 0) {
-        return; /* It may have been canceled. */
-    }
-    complain(s);
     if (rc != 0) {
+        complain(s);
         return;
     }
+    s->said[0] = '\0';
     if (local.started || has_moved(s, &local)) {
         log_found(s, &local);
     }
@@ -177,20 +179,31 @@ static uint64_t varied(uint64_t ms)
     return ms / 2 + random % (ms / 2 + 1);
 }
 
+/* A service manager that restarts the server is given the time to do so.  A short lease has less. */
+static uint64_t first_ms(const struct zks__local_server *s)
+{
+    uint32_t timeout_ms = atomic_load(&s->client->timeout_ms);
+    return timeout_ms != 0 ? zks__min(FIRST_MS, timeout_ms / 10) : FIRST_MS;
+}
+
+/* After a connection that did not last, as with a server whose disk is full, the pauses go on growing. */
 static void *run(void *arg)
 {
     struct zks__local_server *s = arg;
-    uint64_t first_ms = FIRST_MS;
+    uint64_t again_ms = AGAIN_MS;
+    uint64_t connected_ms = 0;
     while (await_outage(s)) {
-        uint64_t long_ms = zks__after(zks__now_ms(), LONG_MS);
-        uint64_t again_ms = AGAIN_MS;
-        uint64_t next_ms = first_ms;
+        uint64_t now_ms = zks__now_ms();
+        uint64_t long_ms = zks__after(now_ms, LONG_MS);
+        bool lasted = now_ms >= zks__after(connected_ms, LASTING_MS);
+        again_ms = lasted ? AGAIN_MS : again_ms;
+        uint64_t next_ms = lasted ? first_ms(s) : first_ms(s) + varied(again_ms);
         while (await_look(s, zks__after(zks__now_ms(), next_ms))) {
             look(s);
             next_ms = varied(again_ms);
             again_ms = zks__min(2 * again_ms, zks__now_ms() < long_ms ? SOON_MS : SELDOM_MS);
         }
-        first_ms = 0;
+        connected_ms = zks__now_ms();
     }
     return NULL;
 }
@@ -205,9 +218,11 @@ int zks__local_keep(zks_client *c)
     if (s->cancel_fd < 0) {
         return errno;
     }
-    s->running = true;
+    s->running = true; /* The thread reads it. */
     int rc = zks__thread_start(&s->thread, run, s);
-    s->running = rc == 0;
+    if (rc != 0) {
+        s->running = false;
+    }
     return rc;
 }
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The user's local server as a client's servers: found or started when the client is opened, and again each
- * time the client has lost its connection, for nobody else may ever look. */
+ * time the client has lost its connection, since no other process may ever look. */
 #ifndef ZKS_API_LOCAL_H
 #define ZKS_API_LOCAL_H
 

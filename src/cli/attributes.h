@@ -16,7 +16,7 @@ struct cli_attribute {
 };
 
 /* cli_attributes_reset: sets those of the calling process to the defaults as far as the system allows it, and
- * raises its resource limits to the hard ones. */
+ * raises its limits of address space, CPU time, data, file size and open files to the hard ones. */
 void cli_attributes_reset(void);
 
 /* cli_attributes_find: those of a process of this user that are not the defaults, and its cgroup; returns how many.

@@ -226,10 +226,9 @@ static void tell_ready(struct run *r, int ready_fd)
 static void await_end(struct run *r)
 {
     struct pollfd polls[] = {{.fd = r->signals, .events = POLLIN},
-                             {.fd = r->ended, .events = POLLIN},
-                             {.fd = r->claim != NULL ? r->claim->fd : -1, .events = POLLIN}};
+                             {.fd = r->ended, .events = POLLIN}};
     do {
-        (void)poll(polls, 3, r->claim != NULL ? CHECK_MS : -1);
+        (void)poll(polls, 2, r->claim != NULL ? CHECK_MS : -1);
         r->gone = r->claim != NULL && zks_local_claim_check(r->claim) != 0;
     } while (polls[0].revents == 0 && polls[1].revents == 0 && !r->gone);
     if (r->gone) {
@@ -241,16 +240,22 @@ static void await_end(struct run *r)
 }
 
 /* A server that begins with nothing must not grant a lock that a client of this one counts on, so this process stays
- * the user's local server until no client can.  A signal ends it. */
+ * the user's local server until no client can, whatever signals come. */
 static void await_leases(struct run *r)
 {
-    struct pollfd polls[] = {{.fd = r->signals, .events = POLLIN},
-                             {.fd = r->claim->fd, .events = POLLIN}};
-    uint64_t until_ms = zks_clock_ms() + (uint64_t)zks_server_lease_ms(r->server);
+    int64_t lease_ms = zks_server_lease_ms(r->server);
+    uint64_t until_ms = zks_clock_ms() + (uint64_t)(lease_ms > 0 ? lease_ms : 0);
     uint64_t now_ms;
-    while ((now_ms = zks_clock_ms()) < until_ms && polls[0].revents == 0) {
-        (void)poll(polls, 2, (int)(until_ms - now_ms));
-        (void)zks_local_claim_check(r->claim);
+    char line[CLI_MESSAGE_SIZE];
+    if (lease_ms > 0) {
+        snprintf(line, sizeof line,
+                 "zksync: no other local server starts for %.3g s, since the leases of the clients "
+                 "last so long",
+                 (double)lease_ms / 1000);
+        log_line(ZKS_LOG_WARN, line, r);
+    }
+    while ((now_ms = zks_clock_ms()) < until_ms) {
+        (void)poll(NULL, 0, (int)(until_ms - now_ms));
     }
 }
 

@@ -73,7 +73,7 @@ static void open_handle(struct zks_client *c)
     if (rc != 0) {
         int error = rc == ZKS_ESYSTEM ? errno : 0;
         zks__client_log(c, ZKS_LOG_ERROR, "zksync: cannot begin a session with %s: %s",
-                        c->options.servers, error != 0 ? strerror(error) : zks_strerror(rc));
+                        c->handle_options.servers, error != 0 ? strerror(error) : zks_strerror(rc));
         if (rc != ZKS_EDISCONNECTED) {
             open_error(c, rc, error);
         }
@@ -376,7 +376,7 @@ void zks__session_moved(struct zks_client *c, const char *servers, const char *s
 static void on_auth_failed(struct zks_client *c)
 {
     if (c->local != NULL && c->was_connected) {
-        /* Another server listens at the address of ours, which is being looked for. */
+        /* Another server listens at this address.  The API looks for ours. */
         lose_session(c);
         c->open_at_ms = zks__after(c->now_ms, REOPEN_MS);
         return;

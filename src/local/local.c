@@ -14,13 +14,13 @@
 #include "local/ask.h"
 #include "local/local.h"
 #include "local/lockfile.h"
-#include "local/mutex.h"
 #include "local/secret.h"
 #include "local/spawn.h"
 
 enum {
     ANSWER_MS = 5000, /* For a server of this machine to say that it serves. */
-    AGAIN_MS = 10,
+    AGAIN_MS = 10,    /* From one look to the next, doubled each time ... */
+    SELDOM_MS = 200,  /* ... up to this. */
     WHERE_MAX = 256,
     NAMED = 200 /* Of a path, in each of the server's sentences. */
 };
@@ -29,8 +29,7 @@ enum {
 struct claim {
     struct zks_local_claim shown;
     struct zks__place place;
-    int mutex;
-    int fd;
+    struct zks__claim claimed;
     char listen[32];
     char secret[ZKS__SECRET_SIZE];
     zks__place_path folder;
@@ -106,6 +105,9 @@ static int look(const struct zks__place *p, const struct zks__limit *limit, stru
     char answer[8];
     char secret[ZKS__SECRET_SIZE] = "";
     int rc = read_record(p, &r);
+    if (rc == ZKS__NONE && zks__lockfile_read_beside(p, &r) != ZKS__NONE) {
+        return ZKS__UNSETTLED; /* Its folder is not where it was, and it ends. */
+    }
     if (rc != 0) {
         return rc;
     }
@@ -134,13 +136,15 @@ static int look(const struct zks__place *p, const struct zks__limit *limit, stru
     return 0;
 }
 
-static int is_away(const struct zks__place *p, pid_t owner, int error)
+static int is_away(const struct zks__place *p, const struct zks__server_record *r, int error)
 {
+    char text[WHERE_MAX];
     zks__place_say(
         p, ZKS_LOG_ERROR,
-        "zksync: the local server of %s, process %lld, ends, since that folder was removed, "
-        "renamed or replaced: another one may start when what its clients hold is lost",
-        p->folder, (long long)owner);
+        "zksync: the local server of %s, %s, ends, since that folder was removed, renamed "
+        "or replaced: another server can start when the leases of its clients have "
+        "expired",
+        p->folder, where(r, text));
     return error;
 }
 
@@ -154,9 +158,8 @@ static int too_long(const struct zks__place *p)
     if (rc < 0) {
         return rc;
     }
-    pid_t owner = rc == ZKS__NONE ? zks__mutex_owner(p) : 0;
-    if (owner != 0) {
-        return is_away(p, owner, ZKS_EDISCONNECTED);
+    if (rc == ZKS__NONE && zks__lockfile_read_beside(p, &r) == 0) {
+        return is_away(p, &r, ZKS_EDISCONNECTED);
     }
     zks__place_say(p, ZKS_LOG_ERROR,
                    "zksync: a local server is being started or ended, which takes too long; see "
@@ -173,6 +176,9 @@ static int64_t find_pid(zks_log_cb log, void *log_arg)
     char text[WHERE_MAX];
     int rc = zks__place_init(&place, log, log_arg);
     rc = rc == 0 ? read_record(&place, &r) : rc;
+    if (rc == ZKS__NONE && zks__lockfile_read_beside(&place, &r) != ZKS__NONE) {
+        rc = ZKS__UNSETTLED;
+    }
     if (rc != 0) {
         return rc == ZKS__NONE ? 0 : rc == ZKS__UNSETTLED ? ZKS_EBUSY : rc;
     }
@@ -233,9 +239,6 @@ static int start(const struct zks__local_way *w, const struct zks__limit *limit,
     if (rc != ZKS__NONE) {
         return rc;
     }
-    if (zks__mutex_owner(p) != 0) {
-        return ZKS__UNSETTLED; /* Its folder is not where it was, and it will end. */
-    }
     rc = zks__secret_read(p, secret); /* Better said here than in a log. */
     explicit_bzero(secret, sizeof secret);
     if (rc < 0) {
@@ -246,8 +249,6 @@ static int start(const struct zks__local_way *w, const struct zks__limit *limit,
     rc = look(p, limit, local);
     if (rc == 0) {
         local->started = spawned == 0;
-    } else if (rc == ZKS__NONE && spawned != 0 && zks__mutex_owner(p) != 0) {
-        rc = ZKS__UNSETTLED;
     } else if (rc == ZKS__NONE && spawned != 0) {
         zks__place_say(p, ZKS_LOG_ERROR, "zksync: the local server cannot be started: %s", why);
         rc = is_unusable(p, exit_code, why) ? ZKS_ESYSTEM : ZKS_EDISCONNECTED;
@@ -267,7 +268,7 @@ static int start_alone(const struct zks__local_way *w, const struct zks__limit *
         return rc == ZKS_EBUSY ? ZKS__UNSETTLED : rc;
     }
     rc = start(w, limit, local);
-    (void)close(fd);
+    zks__lockfile_started(fd);
     return rc;
 }
 
@@ -275,6 +276,7 @@ static int start_alone(const struct zks__local_way *w, const struct zks__limit *
 static int look_until(const struct zks__local_way *w, bool starts, const struct zks__limit *limit,
                       struct zks_local *local)
 {
+    int again_ms = AGAIN_MS;
     for (;;) {
         int rc = look(&w->place, limit, local);
         if (rc == ZKS__NONE && starts) {
@@ -286,7 +288,8 @@ static int look_until(const struct zks__local_way *w, bool starts, const struct 
         if (zks__limit_left(limit) == 0) {
             return too_long(&w->place);
         }
-        (void)zks__limit_poll(limit, -1, 0, AGAIN_MS);
+        (void)zks__limit_poll(limit, -1, 0, again_ms);
+        again_ms = again_ms < SELDOM_MS / 2 ? 2 * again_ms : SELDOM_MS;
     }
 }
 
@@ -341,9 +344,8 @@ static int is_claimed(const struct zks__place *p)
     struct zks__server_record r;
     char text[WHERE_MAX];
     int rc = zks__lockfile_read(p, &r);
-    pid_t owner = rc == ZKS__NONE ? zks__mutex_owner(p) : 0;
-    if (owner != 0) {
-        return is_away(p, owner, ZKS_EEXIST);
+    if (rc == ZKS__NONE && zks__lockfile_read_beside(p, &r) == 0) {
+        return is_away(p, &r, ZKS_EEXIST);
     }
     if (rc == 0) {
         zks__place_say(p, ZKS_LOG_ERROR, "zksync: a local server runs already, %s",
@@ -377,15 +379,14 @@ static int fill_claim(struct claim *c)
     if (rc != 0) {
         return rc;
     }
-    rc = zks__mutex_lock(&c->place, &c->mutex);
-    rc = rc == 0 ? zks__lockfile_claim(&c->place, &c->fd) : rc;
+    rc = zks__lockfile_claim(&c->place, &c->claimed);
     if (rc != 0) {
         return rc == ZKS_EBUSY ? is_claimed(&c->place) : rc;
     }
     read_port(c);
     (void)zks__place_file(&c->place, "data", c->folder);
     (void)zks__place_file(&c->place, "server.log", c->log);
-    c->shown = (struct zks_local_claim){c->listen, c->folder, c->secret, c->log, c->mutex};
+    c->shown = (struct zks_local_claim){c->listen, c->folder, c->secret, c->log};
     /* Nobody else can make it: the claim is ours. */
     return zks__secret_make(&c->place, c->secret);
 }
@@ -397,7 +398,7 @@ int zks_local_claim(zks_log_cb log, void *log_arg, struct zks_local_claim **clai
     if (c == NULL) {
         return zks__error_end(claim == NULL ? ZKS_EINVAL : ZKS_ENOMEM);
     }
-    c->mutex = c->fd = -1;
+    c->claimed = (struct zks__claim)ZKS__CLAIM_INIT;
     int rc = zks__place_init(&c->place, log, log_arg);
     rc = rc == 0 ? fill_claim(c) : rc;
     if (rc != 0) {
@@ -421,14 +422,13 @@ int zks_local_publish(struct zks_local_claim *claim, const char *address, bool o
     if (port == NULL || (!known && zks__place_write(&c->place, "port", port + 1) != 0)) {
         return ZKS_ESYSTEM;
     }
-    return zks__lockfile_publish(&c->place, c->fd, &r);
+    return zks__lockfile_publish(&c->place, &c->claimed, &r);
 }
 
 int zks_local_claim_check(struct zks_local_claim *claim)
 {
     struct claim *c = (struct claim *)(void *)claim;
-    zks__mutex_tend(c->mutex);
-    return zks__lockfile_is_ours(&c->place, c->fd) ? 0 : zks__error(ZKS_ENOENT);
+    return zks__lockfile_is_ours(&c->place, &c->claimed) ? 0 : zks__error(ZKS_ENOENT);
 }
 
 void zks_local_release(struct zks_local_claim *claim)
@@ -437,12 +437,7 @@ void zks_local_release(struct zks_local_claim *claim)
     if (c == NULL) {
         return;
     }
-    if (c->fd >= 0) {
-        (void)close(c->fd);
-    }
-    if (c->mutex >= 0) {
-        (void)close(c->mutex);
-    }
+    zks__lockfile_release(&c->claimed);
     explicit_bzero(c->secret, sizeof c->secret);
     free(c);
 }

@@ -78,6 +78,41 @@ int zks__lockfile_read(const struct zks__place *p, struct zks__server_record *re
     return rc;
 }
 
+/* Another user may have made it where everybody may make files: then it says nothing. */
+static int open_beside(const struct zks__place *p, int flags)
+{
+    zks__place_path path;
+    struct stat info;
+    int fd = zks__place_open_path(zks__place_beside(p, path), flags);
+    if (fd >= 0 && (fstat(fd, &info) != 0 || info.st_uid != geteuid())) {
+        (void)close(fd);
+        fd = -1;
+    }
+    return fd;
+}
+
+int zks__lockfile_read_beside(const struct zks__place *p, struct zks__server_record *record)
+{
+    int fd = open_beside(p, O_RDONLY);
+    int rc = fd >= 0 ? read_record(fd, record) : ZKS__NONE;
+    if (fd >= 0) {
+        (void)close(fd);
+    }
+    return rc == ZKS_ESYSTEM ? ZKS__NONE : rc;
+}
+
+/* ---- Claims ---- */
+
+/* A child that was forked may still have the descriptor, so it is not the close that unlocks. */
+static void unlock(int fd)
+{
+    struct flock all = {.l_type = F_UNLCK, .l_whence = SEEK_SET};
+    if (fd >= 0) {
+        (void)fcntl(fd, F_OFD_SETLK, &all);
+        (void)close(fd);
+    }
+}
+
 static int claim_file(const struct zks__place *p, const char *name, int *claim)
 {
     int fd = zks__place_open(p, name, O_RDWR | O_CREAT);
@@ -93,17 +128,34 @@ static int claim_file(const struct zks__place *p, const char *name, int *claim)
     return 0;
 }
 
-int zks__lockfile_claim(const struct zks__place *p, int *claim)
+/* Where it cannot be had at all, as in a folder that is root's, the other one has to do. */
+static int claim_beside(const struct zks__place *p, int *claim)
 {
-    return claim_file(p, server_lock, claim);
+    int fd = open_beside(p, O_RDWR | O_CREAT);
+    if (fd >= 0 && !lock(fd, CLAIM)) {
+        int error = errno;
+        (void)close(fd);
+        fd = -1;
+        if (error == EAGAIN) {
+            return ZKS_EBUSY;
+        }
+    }
+    *claim = fd;
+    return 0;
 }
 
-bool zks__lockfile_is_ours(const struct zks__place *p, int claim)
+int zks__lockfile_claim(const struct zks__place *p, struct zks__claim *claim)
+{
+    int rc = claim_beside(p, &claim->beside);
+    return rc == 0 ? claim_file(p, server_lock, &claim->file) : rc;
+}
+
+bool zks__lockfile_is_ours(const struct zks__place *p, const struct zks__claim *claim)
 {
     zks__place_path path;
     struct stat there;
     struct stat ours;
-    if (fstat(claim, &ours) != 0) {
+    if (fstat(claim->file, &ours) != 0) {
         return true;
     }
     if (stat(zks__place_file(p, server_lock, path), &there) != 0) {
@@ -112,12 +164,30 @@ bool zks__lockfile_is_ours(const struct zks__place *p, int claim)
     return there.st_dev == ours.st_dev && there.st_ino == ours.st_ino;
 }
 
+void zks__lockfile_release(struct zks__claim *claim)
+{
+    unlock(claim->file);
+    unlock(claim->beside);
+    *claim = (struct zks__claim)ZKS__CLAIM_INIT;
+}
+
 int zks__lockfile_start(const struct zks__place *p, int *claim)
 {
     return claim_file(p, start_lock, claim);
 }
 
-int zks__lockfile_publish(const struct zks__place *p, int claim,
+void zks__lockfile_started(int claim)
+{
+    unlock(claim);
+}
+
+/* In this order a full disk has room for it if it had room for the last one. */
+static bool write_record(int fd, const char *text, int len)
+{
+    return pwrite(fd, text, (size_t)len, 0) == len && ftruncate(fd, len) == 0 && lock(fd, WRITTEN);
+}
+
+int zks__lockfile_publish(const struct zks__place *p, const struct zks__claim *claim,
                           const struct zks__server_record *record)
 {
     char text[TEXT_MAX];
@@ -126,10 +196,12 @@ int zks__lockfile_publish(const struct zks__place *p, int claim,
                        "address %s\npid %lld\nhost %s\nboot %s\nnet %s\npids %s\naccess %s\n",
                        record->address, (long long)record->pid, h->name, h->boot, h->net, h->pids,
                        record->open ? "open" : "secret");
+    bool fits = len > 0 && (size_t)len < sizeof text;
+    if (fits && claim->beside >= 0) {
+        (void)write_record(claim->beside, text, len); /* That it is locked is what counts. */
+    }
     errno = ENOSPC; /* Of a write that is cut off. */
-    /* In this order a full disk has room for it if it had room for the last one. */
-    return len > 0 && (size_t)len < sizeof text && pwrite(claim, text, (size_t)len, 0) == len &&
-                   ftruncate(claim, len) == 0 && lock(claim, WRITTEN)
+    return fits && write_record(claim->file, text, len)
                ? 0
                : zks__place_fails(p, server_lock, "cannot be written");
 }

@@ -1,12 +1,18 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Who is the local server: the file server.lock.
+/* Which process is the local server: the file server.lock.
  *
  * Its first byte is locked by the server from its claim to its end.  Its second byte is locked too once the
  * server has written down where it is: only then does the text count, which may be an earlier server's
  * before.  The locks are of the open file (F_OFD_SETLK): to test one does not take it, so nobody who looks
- * is ever in a server's way, and the system lets go of them however the server ends. */
+ * is ever in a server's way, and the system lets go of them however the server ends.
+ *
+ * server.lock is gone when the folder has been removed or renamed, though its server still serves.  So the
+ * server locks a file beside the folder in the same way, where it can: no other server of the folder can
+ * start before that lock has gone as well. */
 #ifndef ZKS_LOCAL_LOCKFILE_H
 #define ZKS_LOCAL_LOCKFILE_H
+
+#include <stdbool.h>
 
 #include "local/host.h"
 #include "local/place.h"
@@ -18,26 +24,42 @@ struct zks__server_record {
     bool open;   /* It wants no secret. */
 };
 
+struct zks__claim {
+    int file;
+    int beside; /* -1 where that file cannot be had. */
+};
+
+#define ZKS__CLAIM_INIT                                                                            \
+    {                                                                                              \
+        -1, -1                                                                                     \
+    }
+
 /* zks__lockfile_read: 0 and the record of the server that runs, or
  *  ZKS__NONE       none runs.
  *  ZKS__UNSETTLED  one is being started or ended.
- *  ZKS_ESYSTEM     the file cannot be read; the log says why. */
+ *  ZKS_ESYSTEM     the file cannot be read; the log says why.
+ * zks__lockfile_read_beside: the same of the file beside the folder; what cannot be read is ZKS__NONE. */
 int zks__lockfile_read(const struct zks__place *p, struct zks__server_record *record);
+int zks__lockfile_read_beside(const struct zks__place *p, struct zks__server_record *record);
 
-/* zks__lockfile_claim: 0 and the descriptor that has the claim.
+/* zks__lockfile_claim: of a claim that was ZKS__CLAIM_INIT.  Also after an error it is to be released.
  *  ZKS_EBUSY    another process has it; nothing is logged.
- *  ZKS_ESYSTEM */
-int zks__lockfile_claim(const struct zks__place *p, int *claim);
+ *  ZKS_ESYSTEM
+ * zks__lockfile_release: also of what a forked child has a copy of. */
+int zks__lockfile_claim(const struct zks__place *p, struct zks__claim *claim);
+void zks__lockfile_release(struct zks__claim *claim);
 
-/* zks__lockfile_is_ours: whether the file of the claim is still where it was.  What keeps the system from telling is
- * no reason to say no. */
-bool zks__lockfile_is_ours(const struct zks__place *p, int claim);
+/* zks__lockfile_is_ours: whether server.lock is still where it was.  What keeps the system from telling is no
+ * reason to say no. */
+bool zks__lockfile_is_ours(const struct zks__place *p, const struct zks__claim *claim);
 
 /* zks__lockfile_publish: 0 or ZKS_ESYSTEM. */
-int zks__lockfile_publish(const struct zks__place *p, int claim,
+int zks__lockfile_publish(const struct zks__place *p, const struct zks__claim *claim,
                           const struct zks__server_record *record);
 
-/* zks__lockfile_start: as zks__lockfile_claim, of the claim to start a server. */
+/* zks__lockfile_start: 0 and a descriptor that has the claim to start a server, or as zks__lockfile_claim.
+ * zks__lockfile_started: gives that up. */
 int zks__lockfile_start(const struct zks__place *p, int *claim);
+void zks__lockfile_started(int claim);
 
 #endif

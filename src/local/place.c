@@ -212,6 +212,13 @@ const char *zks__place_file(const struct zks__place *p, const char *name, zks__p
     return path;
 }
 
+const char *zks__place_beside(const struct zks__place *p, zks__place_path path)
+{
+    int above = (int)(strrchr(p->folder, '/') - p->folder);
+    (void)snprintf(path, sizeof(zks__place_path), "%.*s/.zksync.lock", above, p->folder);
+    return path;
+}
+
 int zks__place_fails(const struct zks__place *p, const char *name, const char *what)
 {
     int error = errno;
@@ -222,12 +229,10 @@ int zks__place_fails(const struct zks__place *p, const char *name, const char *w
     return ZKS_ESYSTEM;
 }
 
-int zks__place_open(const struct zks__place *p, const char *name, int flags)
+int zks__place_open_path(const char *path, int flags)
 {
-    zks__place_path path;
     struct stat info;
-    int fd = open(zks__place_file(p, name, path),
-                  flags | O_CLOEXEC | O_NOFOLLOW | O_NOCTTY | O_NONBLOCK, 0600);
+    int fd = open(path, flags | O_CLOEXEC | O_NOFOLLOW | O_NOCTTY | O_NONBLOCK, 0600);
     if (fd >= 0 && (fstat(fd, &info) != 0 || !S_ISREG(info.st_mode))) {
         (void)close(fd);
         errno = 0;
@@ -241,6 +246,12 @@ int zks__place_open(const struct zks__place *p, const char *name, int flags)
         fd = other;
     }
     return fd;
+}
+
+int zks__place_open(const struct zks__place *p, const char *name, int flags)
+{
+    zks__place_path path;
+    return zks__place_open_path(zks__place_file(p, name, path), flags);
 }
 
 int zks__place_write(const struct zks__place *p, const char *name, const char *text)

@@ -26,6 +26,9 @@ typedef char zks__place_path[ZKS__PLACE_MAX + 32];
 /* zks__place_init: only finds out where it is; 0 or ZKS_ESYSTEM. */
 int zks__place_init(struct zks__place *p, zks_log_cb log, void *log_arg);
 
+/* zks__place_beside: the path of the file beside the folder: it stays when that is removed or renamed. */
+const char *zks__place_beside(const struct zks__place *p, zks__place_path path);
+
 void zks__place_say(const struct zks__place *p, enum zks_log_level level, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 
@@ -43,6 +46,7 @@ const char *zks__place_file(const struct zks__place *p, const char *name, zks__p
  * set, to 0 where it is not a regular file.  The file is created, for the user alone, where it does not
  * exist and `flags` have O_CREAT. */
 int zks__place_open(const struct zks__place *p, const char *name, int flags);
+int zks__place_open_path(const char *path, int flags);
 
 /* zks__place_fails: logs that a file cannot be used, and why by errno, as zks__place_open sets it; errno is
  * kept.  Returns ZKS_ESYSTEM. */

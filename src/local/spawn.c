@@ -21,6 +21,8 @@
 
 extern char **environ;
 
+enum { SCOPE_MS = 3000 };
+
 /* ---- Which program ---- */
 
 static bool is_program(const char *path)
@@ -308,15 +310,19 @@ static int spawn(const struct zks__starter *s, bool scoped, const struct zks__li
     return ready ? 0 : ZKS_EDISCONNECTED;
 }
 
-/* In a cgroup of its own where the user has a service manager that makes one, for that of its starter may end. */
+/* In a cgroup of its own if the user has a service manager that makes one, since that of its starter may end.  A
+ * manager that does not answer must not keep the server from starting. */
 int zks__spawn(const struct zks__starter *s, const struct zks__limit *limit, char why[ZKS__WHY_MAX],
                int *exit_code)
 {
+    int left_ms = zks__limit_left(limit);
+    int half_ms = left_ms / 2 < SCOPE_MS ? left_ms / 2 : SCOPE_MS;
+    struct zks__limit soon = zks__limit_of(half_ms, limit->cancel_fd);
+    *exit_code = ZKS__NOT_EXITED;
     if (s->program[0] == '\0') {
-        *exit_code = ZKS__NOT_EXITED;
         (void)snprintf(why, ZKS__WHY_MAX, "%s", s->why);
         return ZKS_EDISCONNECTED;
     }
-    int rc = spawn(s, true, limit, why, exit_code);
-    return rc == 0 ? 0 : spawn(s, false, limit, why, exit_code);
+    int rc = spawn(s, true, &soon, why, exit_code);
+    return rc == 0 || zks__limit_left(limit) == 0 ? rc : spawn(s, false, limit, why, exit_code);
 }

@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -104,11 +105,59 @@ static void test_a_server_that_ends(void **state)
     assert_int_equal(found, ZKS_ENOENT);
 }
 
+static void rename_folder(const char *from, const char *to)
+{
+    char old[64];
+    char new[64];
+    (void)snprintf(old, sizeof old, "%s/%s", home, from);
+    (void)snprintf(new, sizeof new, "%s/%s", home, to);
+    assert_int_equal(rename(old, new), 0);
+}
+
+/* While the first one has not released its claim there is no other one, though its folder has gone. */
+static void test_a_folder_that_goes(void **state)
+{
+    struct zks_local_claim *none = NULL;
+    (void)state;
+    struct zks_local_claim *first = claim();
+    assert_int_equal(zks_local_claim_check(first), 0);
+    rename_folder("zksync", "away");
+    assert_int_equal(zks_local_claim_check(first), ZKS_ENOENT);
+    assert_int_equal(zks_local_claim(NULL, NULL, &none), ZKS_EEXIST);
+    assert_int_equal(zks_local_pid(NULL, NULL), ZKS_EBUSY);
+    zks_local_release(first);
+    zks_local_release(claim());
+}
+
+/* A child has copies of all descriptors, which must not hold a claim that its parent has given up. */
+static void test_a_child_that_was_forked(void **state)
+{
+    int ends[2];
+    char end;
+    (void)state;
+    assert_int_equal(pipe(ends), 0);
+    struct zks_local_claim *first = claim();
+    pid_t child = fork();
+    if (child == 0) {
+        (void)close(ends[1]);
+        (void)!read(ends[0], &end, 1);
+        _exit(0);
+    }
+    assert_true(child > 0);
+    zks_local_release(first);
+    zks_local_release(claim());
+    (void)close(ends[0]);
+    (void)close(ends[1]);
+    assert_int_equal(waitpid(child, NULL, 0), child);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_a_look_is_in_nobodys_way),
         cmocka_unit_test(test_a_server_that_ends),
+        cmocka_unit_test(test_a_folder_that_goes),
+        cmocka_unit_test(test_a_child_that_was_forked),
     };
     return cmocka_run_group_tests(tests, make_home, remove_home);
 }
