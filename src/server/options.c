@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/log.h"
 
@@ -89,6 +90,22 @@ static bool copy_text(const char **text)
     return from == NULL || *text != NULL;
 }
 
+/* As an absolute path, which stays good when the program changes its working folder. */
+static bool copy_folder(const char **folder)
+{
+    char *here = NULL;
+    char *path = NULL;
+    if (*folder == NULL || (*folder)[0] == '/' || (here = getcwd(NULL, 0)) == NULL) {
+        return copy_text(folder);
+    }
+    if (asprintf(&path, "%s/%s", here, *folder) < 0) {
+        path = NULL;
+    }
+    free(here);
+    *folder = path;
+    return path != NULL;
+}
+
 /* Which option is not valid, once defaults stand for those that are not given; NULL if all are. */
 static const char *fault_of(const zks_server_options *o)
 {
@@ -127,7 +144,7 @@ int zks__options_take(zks_server_options *o, const zks_server_options *given,
     set_default(&o->max_bytes, (size_t)2 << 30);
     zks__log_choose(&o->log, &o->log_level);
     bool copied = copy_text(&o->listen);
-    copied &= copy_text(&o->folder);
+    copied &= copy_folder(&o->folder);
     copied &= copy_text(&o->secret);
     if (!copied) {
         return ZKS_ENOMEM;

@@ -121,21 +121,6 @@ static int take(struct zks__store *s, char why[ZKS__WHY_SIZE])
     return sync_above(s, why);
 }
 
-/* The path stays good when the program goes to another folder. */
-static void note_path(struct zks__store *s)
-{
-    char folder[PATH_MAX] = "";
-    if (s->path[0] != '/' && getcwd(folder, sizeof folder) == NULL) {
-        return;
-    }
-    size_t size = strlen(folder) + strlen(s->path) + sizeof "//lock";
-    s->lock_path = zks__mem_alloc(s->mem, size);
-    if (s->lock_path != NULL) {
-        (void)snprintf(s->lock_path, size, "%s%s%s/lock", folder, folder[0] != '\0' ? "/" : "",
-                       s->path);
-    }
-}
-
 int zks__store_open(struct zks__store *s, const char *path, const struct zks__mem *mem,
                     char why[ZKS__WHY_SIZE])
 {
@@ -146,7 +131,6 @@ int zks__store_open(struct zks__store *s, const char *path, const struct zks__me
         return zks__store_no_memory(why);
     }
     memcpy(s->path, path, size);
-    note_path(s);
     int rc = take(s, why);
     if (rc != 0) {
         zks__store_close(s);
@@ -156,12 +140,14 @@ int zks__store_open(struct zks__store *s, const char *path, const struct zks__me
 
 int zks__store_check(const struct zks__store *s, char why[ZKS__WHY_SIZE])
 {
+    char path[PATH_MAX];
     struct stat there;
     struct stat ours;
-    if (s->lock_path == NULL || fstat(s->lock, &ours) != 0) {
+    int len = snprintf(path, sizeof path, "%s/lock", s->path);
+    if (len >= (int)sizeof path || fstat(s->lock, &ours) != 0) {
         return 0;
     }
-    bool found = stat(s->lock_path, &there) == 0;
+    bool found = stat(path, &there) == 0;
     if (found ? there.st_dev == ours.st_dev && there.st_ino == ours.st_ino
               : errno != ENOENT && errno != ENOTDIR) {
         return 0;
@@ -182,9 +168,6 @@ void zks__store_close(struct zks__store *s)
     }
     if (s->path != NULL) {
         zks__mem_free(s->mem, s->path);
-    }
-    if (s->lock_path != NULL) {
-        zks__mem_free(s->mem, s->lock_path);
     }
     *s = (struct zks__store){.folder = -1, .lock = -1};
 }

@@ -12,7 +12,6 @@
 struct zks__store {
     const struct zks__mem *mem;
     char *path;
-    char *lock_path; /* Absolute; NULL where the working folder could not be told. */
     int folder;
     int lock;
 };

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The server as a program's own tests have it: inside the process, stopped and started, and with what
  * can befall its clients brought about at will. */
+#include <limits.h>
 #include <netinet/in.h>
 #include <signal.h>
 #include <sys/resource.h>
@@ -662,6 +663,41 @@ static void nothing_is_left(void **state)
     assert_int_equal(it_threads(), threads);
 }
 
+/* It ends, and says for how long its clients may count on what the next server does not know. */
+static void a_folder_that_is_taken_away(void **state)
+{
+    static const int timeout_ms = 30000;
+    char home[] = "/tmp/zksync-test-XXXXXX";
+    char away[sizeof home + 8];
+    char command[64];
+    char here[PATH_MAX];
+    struct party holder;
+    zks_server *server = NULL;
+    zks_server_options options = ZKS_SERVER_OPTIONS_INIT;
+    (void)state;
+    assert_non_null(mkdtemp(home));
+    assert_non_null(getcwd(here, sizeof here));
+    assert_int_equal(chdir(home), 0);
+    options.folder = "data"; /* It stays where it is when the program goes elsewhere. */
+    it_ok(zks_server_open(&options, &server));
+    assert_int_equal(chdir(here), 0);
+    party_open(&holder, zks_server_address(server), (uint32_t)timeout_ms, path);
+    party_write(&holder);
+    it_equal((int)zks_server_lease_ms(server), ZKS_EBUSY);
+    zks_server_stop(server);
+    it_equal((int)zks_server_lease_ms(server), 0);
+    it_ok(zks_server_start(server));
+    it_equal(zks_server_wait(server, 1200), ZKS_ETIMEDOUT);
+    (void)snprintf(away, sizeof away, "%s.away", home);
+    assert_int_equal(rename(home, away), 0);
+    it_equal(zks_server_wait(server, IT_LIMIT_MS), ZKS_ESYSTEM);
+    it_equal((int)zks_server_lease_ms(server), timeout_ms);
+    party_close(&holder);
+    zks_server_close(server);
+    (void)snprintf(command, sizeof command, "rm -r %s", away);
+    assert_int_equal(system(command), 0);
+}
+
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
@@ -687,6 +723,7 @@ int main(int argc, char **argv)
         serving_test(refused_options),
         serving_test(the_environment_turns_the_log_on),
         serving_test(an_address_in_use),
+        serving_test(a_folder_that_is_taken_away),
         serving_test(remote_when_allowed),
         serving_test(over_ipv6),
         serving_test(nothing_is_left),
