@@ -134,7 +134,7 @@ soak-sim:
 	@tools/coverage
 
 # The local server: 500 sessions and 10,000 locks for an hour, beside a watcher that lags behind and znodes that
-# come and go, 200 crashes, an hour of fuzzing, and as many requests beside a real server.
+# come and go, 200 crashes, an hour of fuzzing, as many requests beside a real server, and kills for five minutes.
 soak-server:
 	@tools/setup check
 	@$(call build,dev)
@@ -144,6 +144,7 @@ soak-server:
 	@ZKSYNC_TREE_SEED=$$(date +%s) ZKSYNC_TREE_OPS=$(SOAK_REQUESTS) ZKSYNC_TEST_LIMIT_S=36000 \
 	    tools/run-tests build/dev:local:integration_tree
 	@ZKSYNC_FUZZ_SECONDS=$(SOAK_SECONDS) ZKSYNC_TEST_LIMIT_S=36000 tools/run-tests build/fuzz:unit
+	@ZKSYNC_SOAK_SECONDS=300 ZKSYNC_TEST_LIMIT_S=36000 tools/run-tests build/dev:local:integration_cli_heal
 
 # The faults that chaos must find, a leader that is stopped 100 times, and an hour of all faults.
 soak-chaos:
