@@ -17,7 +17,7 @@ enum { CPUS_MAX = 8192, IOPRIO_PROCESS = 1, IOPRIO_CLASS_SHIFT = 13, TEXT_SIZE =
 
 /* Those that can end the server, or keep it from serving. */
 static const struct {
-    int resource;
+    enum __rlimit_resource resource;
     const char *name;
 } limits[] = {{RLIMIT_AS, "rlimit_as"},
               {RLIMIT_CPU, "rlimit_cpu"},
@@ -135,7 +135,7 @@ static void find_limits(struct found *f, pid_t pid)
 {
     for (size_t i = 0; i < sizeof limits / sizeof limits[0]; i++) {
         struct rlimit limit;
-        bool known = prlimit(pid, (enum __rlimit_resource)limits[i].resource, NULL, &limit) == 0;
+        bool known = prlimit(pid, limits[i].resource, NULL, &limit) == 0;
         if (known && limit.rlim_cur != RLIM_INFINITY && limits[i].name != NULL) {
             add(f, limits[i].name, "%llu", (unsigned long long)limit.rlim_cur);
         }

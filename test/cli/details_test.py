@@ -58,10 +58,11 @@ class Details(Case):
 
     def test_an_id_that_is_in_use_names_its_user(self):
         """Not any other participant."""
-        runs = [self.start("double-barrier", "-n", 3, "--id", name, self.path, command, "100")
-                for name, command in (("one", "echo"), ("two", "sleep"))]
-        await_true(lambda: self.outside.exists(self.path) and len(self.outside.get_children(self.path)) == 2,
-                   "both are there")
+        runs = []
+        for name, command in (("one", "echo"), ("two", "sleep")):
+            runs.append(self.start("double-barrier", "-n", 3, "--id", name, self.path, command, "100"))
+            await_true(lambda: self.outside.exists(self.path) and
+                       len(self.outside.get_children(self.path)) == len(runs), "it is there")
         result = self.zksync("double-barrier", "-n", 3, "--id", "two", "-w", 0, self.path, "true")
         self.assertEqual(result.code, 1, result.err)
         self.assertIn("(sleep)", result.err)
