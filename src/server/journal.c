@@ -32,7 +32,8 @@ struct zks__journal {
 
     uint64_t closed_bytes; /* Of the logs before this one that no snapshot covers. */
     uint64_t snapshot_bytes;
-    uint64_t failures; /* How many times in a row there has come no snapshot. */
+    uint64_t failed_log;     /* How long the log was when the last compaction failed, 0 for none; */
+    uint64_t failed_useless; /* and how much was of no use. */
 
     /* The thread; while it runs it has what is below, and reads `options` and `store`. */
     bool running;
@@ -99,6 +100,31 @@ static void *run(void *arg)
     return NULL;
 }
 
+/* Of the logs, and of all files what a snapshot would not need. */
+struct burden {
+    uint64_t log;
+    uint64_t useless;
+    uint64_t needed;
+};
+
+static struct burden weigh(const struct zks__journal *j)
+{
+    struct zks__tree_counts counts;
+    zks__tree_count(j->tree, &counts);
+    struct burden b = {.log = j->closed_bytes + j->log.at, .needed = zks__entry_total(&counts)};
+    uint64_t all = j->snapshot_bytes + b.log;
+    b.useless = all > b.needed ? all - b.needed : 0;
+    return b;
+}
+
+/* Before it is tried again, as much again must have come. */
+static void note_failure(struct zks__journal *j)
+{
+    struct burden b = weigh(j);
+    j->failed_log = b.log;
+    j->failed_useless = b.useless;
+}
+
 static void start(struct zks__journal *j)
 {
     j->until = j->log.zxid;
@@ -108,7 +134,7 @@ static void start(struct zks__journal *j)
     int error = zks__thread_start(&j->thread, run, j);
     j->running = error == 0;
     if (error != 0) {
-        j->failures++;
+        note_failure(j);
         say(j, "the log could not be compacted, which is tried again later: %s", strerror(error));
     }
 }
@@ -123,9 +149,9 @@ static void join(struct zks__journal *j)
     if (j->made_bytes > 0) {
         j->closed_bytes = 0;
         j->snapshot_bytes = j->made_bytes;
-        j->failures = 0;
+        j->failed_log = j->failed_useless = 0;
     } else {
-        j->failures++;
+        note_failure(j);
     }
 }
 
@@ -135,22 +161,17 @@ static uint64_t larger(uint64_t a, uint64_t b)
 }
 
 /* Whether the log is long, or the files hold far more than the tree that they are of: most of it may have
- * been deleted.  Either way a compaction costs no more than what was written for it to be due.  For each
- * time that it has failed as much more is needed. */
+ * been deleted.  Either way a compaction costs no more than what was written for it to be due.  After one
+ * that failed as much again is needed. */
 static bool is_due(const struct zks__journal *j, bool eager)
 {
-    struct zks__tree_counts counts;
-    zks__tree_count(j->tree, &counts);
+    struct burden b = weigh(j);
     uint64_t least = j->options.compact_bytes;
-    uint64_t log = j->closed_bytes + j->log.at;
-    uint64_t all = j->snapshot_bytes + log;
-    uint64_t needed = zks__entry_total(&counts);
-    uint64_t useless = all > needed ? all - needed : 0;
-    if (log >= (j->failures + 1) * larger(least, j->snapshot_bytes)) {
+    if (b.log >= j->failed_log + larger(least, j->snapshot_bytes)) {
         return true;
     }
     least = eager && least > EAGER_BYTES ? EAGER_BYTES : least;
-    return useless >= (j->failures + 1) * larger(least, needed);
+    return b.useless >= j->failed_useless + larger(least, b.needed);
 }
 
 static int mark_end(struct zks__journal *j, char why[ZKS__WHY_SIZE])
@@ -169,12 +190,15 @@ static bool change_log(struct zks__journal *j)
     struct zks__file fresh;
     char why[ZKS__WHY_SIZE];
     bool seen = false;
+    if (j->zxid == j->log.zxid) {
+        return true; /* Nothing is in this one.  A new one would have its name, and take its place. */
+    }
     int rc = zks__file_create(&fresh, &j->store, ZKS__FILE_LOG, j->zxid, j->log.next + 1, why);
     if (rc == 0) {
         rc = zks__file_publish(&fresh, &seen, why);
     }
     if (rc != 0 && !seen) {
-        j->failures++;
+        note_failure(j);
         say(j, "no new log could be begun, which is tried again later: %s", why);
         return false;
     }

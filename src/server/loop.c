@@ -396,7 +396,9 @@ enum zks__loop_end zks__loop_run(struct zks__loop *loop, char why[ZKS__WHY_SIZE]
         }
         attend_all(loop);
         loop->done(loop->arg);
-        zks__service_tidy(loop->service);
+        if (goes_on) {
+            zks__service_tidy(loop->service);
+        }
         if (goes_on && idle_too_long(loop)) {
             end = ZKS__LOOP_IDLE;
             break;

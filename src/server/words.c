@@ -297,10 +297,11 @@ static void say_ephemerals(struct zks__peer *p)
     say(p, "Sessions with Ephemerals (%zu):\n", n);
     while ((s = zks__tree_next_session(tree, s)) != NULL) {
         const char *path = zks__tree_ephemerals(tree, s->id, "", NULL);
-        if (path != NULL) {
+        if (path != NULL && !zks__peer_overfull(p)) {
             say(p, "0x%" PRIx64 ":\n", s->id);
         }
-        for (; path != NULL; path = zks__tree_ephemerals(tree, s->id, "", path)) {
+        for (; path != NULL && !zks__peer_overfull(p);
+             path = zks__tree_ephemerals(tree, s->id, "", path)) {
             if (may_hear(p, path)) {
                 zks__put_bytes(&p->out.open, "\t", 1);
                 zks__put_bytes(&p->out.open, path, strlen(path));

@@ -506,6 +506,68 @@ static void test_useless_files_that_stay(void **state)
     folder_remove(folder);
 }
 
+/* A compaction that has failed is tried again behind a start, though nothing was written since: the log that was
+ * begun for it is empty, and another one would have its name. */
+static void test_an_empty_log(void **state)
+{
+    static const bool starts[] = {false, true};
+    (void)state;
+    for (size_t i = 0; i < sizeof starts / sizeof starts[0]; i++) {
+        char folder[128];
+        struct box b;
+        folder_make(folder, "empty");
+        box_open(&b, folder, NEVER);
+        for (int times = 0; times < 2; times++) {
+            write_much(&b, false);
+            write_much(&b, true);
+        }
+        b.pool.fail_at = b.pool.asked + 1; /* The tree that a snapshot is made of. */
+        (void)zks__journal_tend(b.journal, true);
+        b.pool.fail_at = 0;
+        if (starts[i]) {
+            box_close(&b);
+            box_open(&b, folder, NEVER);
+        }
+        (void)zks__journal_tend(b.journal, true);
+        (void)zks__journal_tend(b.journal, true);
+        assert_true(box_do(&b, &super, op_create("/precious", ZKS__PERSISTENT)));
+        box_sync(&b);
+        box_close(&b);
+        box_open(&b, folder, NEVER);
+        assert_false(box_do(&b, &super, op_create("/precious", ZKS__PERSISTENT)));
+        box_close(&b);
+        folder_remove(folder);
+    }
+}
+
+/* However much is of no use: after a failure as much again must have come. */
+static void test_failures_in_a_row(void **state)
+{
+    enum { ROUNDS = 5, TRIES = 20 };
+    (void)state;
+    char folder[128];
+    struct box b;
+    unsigned n = 0;
+    folder_make(folder, "row");
+    box_open(&b, folder, NEVER);
+    for (int i = 0; i < ROUNDS; i++) {
+        write_much(&b, false);
+        write_much(&b, true);
+    }
+    for (int i = 0; i < TRIES; i++) {
+        b.pool.fail_at = b.pool.asked + 1;
+        (void)zks__journal_tend(b.journal, true);
+    }
+    b.pool.fail_at = 0;
+    for (const char *at = text_get(&b.told);
+         (at = strstr(at, "which is tried again later")) != NULL; at++) {
+        n++;
+    }
+    assert_int_equal(n, 1);
+    box_close(&b);
+    folder_remove(folder);
+}
+
 /* It writes on while snapshots are made. */
 static void test_threads(void **state)
 {
@@ -675,6 +737,8 @@ int main(void)
         cmocka_unit_test(test_size_of_a_snapshot),
         cmocka_unit_test(test_useless_files),
         cmocka_unit_test(test_useless_files_that_stay),
+        cmocka_unit_test(test_an_empty_log),
+        cmocka_unit_test(test_failures_in_a_row),
         cmocka_unit_test(test_many),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
