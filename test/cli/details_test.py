@@ -63,7 +63,7 @@ class Details(Case):
             runs.append(self.start("double-barrier", "-n", 3, "--id", name, self.path, command, "100"))
             await_true(lambda: self.outside.exists(self.path) and
                        len(self.outside.get_children(self.path)) == len(runs), "it is there")
-        result = self.zksync("double-barrier", "-n", 3, "--id", "two", "-w", 0, self.path, "true")
+        result = self.zksync_tells("in use by", 1, "double-barrier", "-n", 3, "--id", "two", "-w", 0, self.path, "true")
         self.assertEqual(result.code, 1, result.err)
         self.assertIn("(sleep)", result.err)
         for run in runs:

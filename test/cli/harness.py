@@ -293,8 +293,8 @@ class Case(unittest.TestCase):
             left[:] = below(os.getpid())
             return False
 
-        until = time.monotonic() + 20
-        while not gone() and time.monotonic() < until:
+        limit = Limit(20)
+        while not gone() and not limit.over():
             time.sleep(0.01)
         names = [self.command_line(pid) for pid in left]
         for pid in left:
@@ -347,6 +347,15 @@ class Case(unittest.TestCase):
     def zksync(self, *words, **options):
         """Runs zksync with these words to its end."""
         return in_time(words, lambda chosen: Result(self.start(*chosen, **options)))
+
+    def zksync_tells(self, text, code, *words, **options):
+        """The same, for a message that tells what the servers say about others. It ends without that where they do
+        not answer within a second, and is then run again."""
+        limit = Limit(20)
+        while (result := self.zksync(*words, **options)).code == code and text not in result.err:
+            if limit.over():
+                break
+        return result
 
     def hold(self, *options, path=None, shared=False, session=20):
         """Somebody who holds the lock until its standard input is closed."""

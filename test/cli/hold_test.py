@@ -276,7 +276,7 @@ done"""], env=self.environment(Z=ZKSYNC, P=self.path))
         self.assert_nothing_left()
 
     def test_a_lock_that_was_lost(self):
-        pid = self.hold_in_background("-T", 2)
+        pid = self.hold_in_background("-T", 15)
         self.stop(self.keeper(pid))
         code, err = self.released()
         self.assertEqual(code, 76, err)
@@ -291,7 +291,7 @@ done"""], env=self.environment(Z=ZKSYNC, P=self.path))
 
     def test_a_process_that_was_killed(self):
         for which in ("front", "keeper"):
-            pid = self.hold_in_background("-T", 2)
+            pid = self.hold_in_background("-T", 20)
             keeper = self.keeper(pid)
             self.stop(keeper)
             run = self.start_release()

@@ -41,7 +41,7 @@ class ByItself(Local):
 
     def test_a_hundred_first_users(self):
         env = self.local()
-        runs = [self.start("-v", "barrier", "wait", "-n", "/a", env=env) for _ in range(100)]
+        runs = [self.start("-v", "--connect-timeout", "60", "barrier", "wait", "-n", "/a", env=env) for _ in range(100)]
         said = []
         for run in runs:
             self.assertEqual(run.wait(), 0, run.err)
@@ -281,7 +281,7 @@ class Jobs(Local):
     INNER = f"env ZKSYNC_SERVERS=local {ZKSYNC} barrier set /gate && echo used; cat >/dev/null"
 
     def job(self, servers=SERVERS):
-        run = self.start("lock", "-T", 8, self.path, "--", "sh", "-c", self.INNER,
+        run = self.start("lock", "-T", 20, self.path, "--", "sh", "-c", self.INNER,
                          env=self.local(ZKSYNC_SERVERS=servers), stdin=subprocess.PIPE)
         run.await_out("used\n")
         return run
@@ -337,7 +337,7 @@ class Jobs(Local):
         """In the foreground, or one of its own, it is a command like any other."""
         for words in ([], ["-b", "--listen", "127.0.0.1:0", "--memory"]):
             command = f"env ZKSYNC_SERVERS=local {ZKSYNC} serve {' '.join(words)}; echo ends; cat >/dev/null"
-            job = self.start("lock", "-T", 8, self.path, "--", "sh", "-c", command,
+            job = self.start("lock", "-T", 20, self.path, "--", "sh", "-c", command,
                              env=self.local(ZKSYNC_SERVERS=SERVERS), stdin=subprocess.PIPE)
             job.await_out("ends\n" if words else "serving on ")
             below = [p for p in descendants(job.pid) if p != keeper_of(job.pid)]

@@ -409,7 +409,7 @@ class Hold(Case):
             self.assertEqual(victim.wait(), -signal.SIGKILL)
             run.wait()
             victim = self.spawn(["sleep", "1000"])
-            run = self.start("hold", "-v", "--for", victim.pid, "--on-loss=warn", "-T", 2, self.path)
+            run = self.start("hold", "-v", "--for", victim.pid, "--on-loss=warn", "-T", 20, self.path)
             run.await_err(": held, token ")
             os.kill(run.pid if which == "front" else keeper_of(run.pid), signal.SIGKILL)
             run.wait()

@@ -550,7 +550,7 @@ class Break(Looks):
     STUCK = 'trap "" TERM; echo $$; while :; do sleep 1000; done'
 
     def stuck(self, *options):
-        run = self.start("lock", "-T", 4, *options, self.path, "--", "sh", "-c", self.STUCK)
+        run = self.start("lock", "-T", 20, *options, self.path, "--", "sh", "-c", self.STUCK)
         run.await_out("\n")
         return run
 
@@ -650,7 +650,7 @@ class Break(Looks):
         self.assertIn(b.wait(), (0, 76), b.err)
 
     def test_all_who_share(self):
-        runs = [self.hold(shared=True, session=4) for _ in range(2)]
+        runs = [self.hold(shared=True) for _ in range(2)]
         result = self.zksync("break", "--yes", self.path)
         self.assertEqual((result.code, result.out.count("removed")), (0, 2))
         for run in runs:
@@ -736,7 +736,7 @@ class Break(Looks):
         runs[0].wait()
 
     def test_with_a_root(self):
-        a = self.hold(path=self.path + "/x", session=4)
+        a = self.hold(path=self.path + "/x")
         result = self.zksync("--root", self.path, "break", "--yes", "x")
         self.assertEqual((result.code, result.err), (0, ""))
         self.assertEqual(a.wait(), 76)

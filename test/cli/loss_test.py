@@ -83,7 +83,7 @@ class Loss(Case):
     def hold_and_wait(self, mark, what):
         """One holds and the next one waits, at a path of their own."""
         path = f"{self.path}/{mark}"
-        holder = self.start("lock", "-T", 2, path, "--", sys.executable, "-c", STUBBORN,
+        holder = self.start("lock", "-T", 7, path, "--", sys.executable, "-c", STUBBORN,
                             os.path.join(self.folder, mark), what)
         processes = 2 if what == "grandchild" else 1
         await_true(lambda: len(self.last_alive(mark)) == processes and all(self.last_alive(mark)),
@@ -136,7 +136,7 @@ class Loss(Case):
     def test_term_comes_first_and_the_grace_can_be_used(self):
         self.addCleanup(Proxy.heal)
         status = self.status()
-        run = self.start("lock", "-T", 4, "-k", 0.8, "--status-fd", status.write_end, self.path, "-c",
+        run = self.start("lock", "-T", 20, "-k", 4, "--status-fd", status.write_end, self.path, "-c",
                          "trap 'echo cleaned up; exit 3' TERM; echo on; while :; do sleep 0.01; done",
                          pass_fds=[status.write_end])
         status.started()
@@ -153,7 +153,7 @@ class Loss(Case):
     @Proxy.needed
     def test_a_stopped_command_hears_of_it(self):
         self.addCleanup(Proxy.heal)
-        run = self.start("lock", "-T", 4, self.path, "-c",
+        run = self.start("lock", "-T", 20, self.path, "-c",
                          "trap 'echo cleaned up; exit 3' TERM; echo $$; while :; do sleep 0.01; done")
         run.await_out("\n")
         os.kill(int(run.out), signal.SIGSTOP)
@@ -164,7 +164,7 @@ class Loss(Case):
     @Proxy.needed
     def test_a_rank_that_loses_its_session(self):
         self.addCleanup(Proxy.heal)
-        lost = self.start("double-barrier", "-n", 2, "-T", 2, self.path, "-c", "echo on; sleep 1000")
+        lost = self.start("double-barrier", "-n", 2, "-T", 10, self.path, "-c", "echo on; sleep 1000")
         other = self.start("double-barrier", "-n", 2, self.path, "-c", "echo on; cat",
                            stdin=subprocess.PIPE, env=self.direct)
         lost.await_out("on\n")
@@ -181,7 +181,7 @@ class Loss(Case):
         self.outside.delete(f"{self.path}/{self.contenders()[0]}")
 
     def test_kill_is_the_default(self):
-        run = self.start("lock", "-T", 2, self.path, "-c", "trap '' TERM; echo on; sleep 1000")
+        run = self.start("lock", "-T", 20, self.path, "-c", "trap '' TERM; echo on; sleep 1000")
         run.await_out("on\n")
         self.take_away()
         self.assertEqual(run.wait(), 76)
@@ -192,14 +192,14 @@ class Loss(Case):
         """It must not judge by what the keeper has said before, and kill a command whose lock is held."""
         file = os.path.join(self.folder, "stall")
         clock = os.path.join(BUILD, "test", "cli", "late_clock.so")
-        run = self.start("lock", "-T", 5, self.path, "-c", "echo on; read x; echo $x", stdin=subprocess.PIPE,
+        run = self.start("lock", "-T", 15, self.path, "-c", "echo on; read x; echo $x", stdin=subprocess.PIPE,
                          env=self.environment(LD_PRELOAD=clock, ZKSYNC_TEST_STALL=file))
         run.await_out("on\n")
         with open(file, "wb"):
             pass
         await_true(lambda: os.path.exists(file + ".stalled"), "front is about to read its clock")
         since = clock_ms()
-        await_true(lambda: clock_ms() > since + 10000, "the time is over that it had read before")
+        await_true(lambda: clock_ms() > since + 20000, "the time is over that it had read before")
         os.unlink(file)
         run.process.stdin.write(b"undisturbed\n")
         run.process.stdin.close()
@@ -210,7 +210,7 @@ class Loss(Case):
     def test_the_keeper_stands_still_while_it_ends_the_command(self):
         """What has been said already, that the servers are cut off, is why; not the keeper."""
         self.addCleanup(Proxy.heal)
-        run = self.start("lock", "-T", 8, "-k", 1.6, self.path, "-c", "trap '' TERM; echo on; while :; do sleep 0.01; done")
+        run = self.start("lock", "-T", 20, "-k", 4, self.path, "-c", "trap '' TERM; echo on; while :; do sleep 0.01; done")
         run.await_out("on\n")
         keeper = keeper_of(run.pid)
         Proxy.silence()
@@ -222,7 +222,7 @@ class Loss(Case):
 
     def test_warn_lets_it_go_on(self):
         status = self.status()
-        run = self.start("lock", "-T", 2, "--on-loss=warn", "--status-fd", status.write_end, self.path,
+        run = self.start("lock", "-T", 20, "--on-loss=warn", "--status-fd", status.write_end, self.path,
                          "-c", "trap 'echo TERM' TERM; echo on; read x; exit 4", stdin=subprocess.PIPE,
                          pass_fds=[status.write_end])
         status.started()
@@ -238,7 +238,7 @@ class Loss(Case):
 
     def test_a_signal_of_ones_own(self):
         for name in ("USR1", "SIGUSR1", str(int(signal.SIGUSR1))):
-            run = self.start("lock", "-T", 2, f"--on-loss={name}", self.path, "-c",
+            run = self.start("lock", "-T", 20, f"--on-loss={name}", self.path, "-c",
                              "trap 'echo told; exit 4' USR1; echo on; while :; do sleep 0.01; done")
             run.await_out("on\n")
             self.take_away()
@@ -246,14 +246,14 @@ class Loss(Case):
             self.assertEqual(run.out, "on\ntold\n")
 
     def test_hold_ends(self):
-        run = self.start("hold", "-v", "-T", 2, self.path, stdin=subprocess.PIPE)
+        run = self.start("hold", "-v", "-T", 20, self.path, stdin=subprocess.PIPE)
         run.await_err(": held, token ")
         self.take_away()
         self.assertEqual(run.wait(), 76)
 
     def test_hold_for_a_process_ends_the_process(self):
         victim = self.spawn(["sh", "-c", "trap '' TERM; exec sleep 1000"])
-        run = self.start("hold", "-v", "-T", 2, "--for", victim.pid, self.path, stdin=subprocess.PIPE)
+        run = self.start("hold", "-v", "-T", 20, "--for", victim.pid, self.path, stdin=subprocess.PIPE)
         run.await_err(": held, token ")
         self.take_away()
         self.assertEqual(run.wait(), 76)

@@ -213,8 +213,9 @@ class DoubleBarriers(Many):
     def test_the_same_id(self):
         a = self.rank("a", 2)
         self.await_participants(1)
-        for wait in ("0", "2s"):
-            result = self.zksync("double-barrier", "-n", 2, "--id", "a", "-w", wait, self.path, "echo", "ran")
+        for wait in ("0", SHORT):
+            result = self.zksync_tells("in use by", 1, "double-barrier", "-n", 2, "--id", "a", "-w", wait, self.path,
+                                       "echo", "ran")
             self.assertEqual((result.code, result.out), (1, ""), result.err)
             self.assertEqual(len(result.err.splitlines()), 1)
             self.assertIn(f'zksync: {self.path}: the id "a" is in use by {socket.gethostname()}:', result.err)
@@ -230,7 +231,7 @@ class DoubleBarriers(Many):
 
     def test_a_killed_rank_is_started_again(self):
         """A batch system restarts it before its first session has ended."""
-        first = self.start("double-barrier", "-n", 2, "--id", "rank3", "-T", 4, self.path, "-c", "echo in; cat",
+        first = self.start("double-barrier", "-n", 2, "--id", "rank3", "-T", 15, self.path, "-c", "echo in; cat",
                            stdin=subprocess.PIPE)
         other = self.start("double-barrier", "-n", 2, "--id", "other", self.path, "-c", "echo in; cat",
                            stdin=subprocess.PIPE)
@@ -238,7 +239,8 @@ class DoubleBarriers(Many):
         other.await_out("in\n")
         self.kill_all_of(first.pid)
         self.assertEqual(first.process.wait(), -signal.SIGKILL)
-        result = self.zksync("double-barrier", "-n", 2, "--id", "rank3", "-w", 0, self.path, "echo", "ran")
+        result = self.zksync_tells("in use by", 1, "double-barrier", "-n", 2, "--id", "rank3", "-w", 0, self.path,
+                                   "echo", "ran")
         self.assertEqual((result.code, result.out), (1, ""))
         self.assertRegex(result.err, r'the id "rank3" is in use by a participant inside \(session 0x[0-9a-f]+\)')
         again = self.start("double-barrier", "-n", 2, "--id", "rank3", "-w", "1m", self.path, "echo", "again")

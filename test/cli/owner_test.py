@@ -44,7 +44,7 @@ class Owner(Local):
 
     def test_another_user_who_knows_the_secret(self):
         run, address = self.serve()
-        self.assertEqual(self.ask(OTHER, address, self.secret(), 1), "refused")
+        self.assertEqual(self.ask(OTHER, address, self.secret(), 5), "refused")
         self.assertEqual(self.ask(os.geteuid(), address, self.secret()), "served 0")
         self.assertIn("another user's process", run.err)
 

@@ -118,7 +118,7 @@ class Notified(Case):
             self.assert_no_message()
 
     def test_a_lock_that_is_lost_or_not_acquired(self):
-        run = self.start("hold", "-T", 2, self.path, env=self.env)
+        run = self.start("hold", "-T", 20, self.path, env=self.env)
         self.assertEqual([self.message()[0][0], self.message()[0][0]], [f"STATUS=waiting for {self.path}", "READY=1"])
         self.outside.delete(f"{self.path}/{self.contenders()[0]}")
         self.assertEqual(self.message(), (["STOPPING=1"], run.pid))

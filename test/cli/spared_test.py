@@ -18,7 +18,7 @@ time.sleep(100)
 
 class Spared(Case):
     def test_the_name_of_the_local_server_is_not_enough(self):
-        run = self.start("lock", "-T", 5, self.path, "--", "sh", "-c", '"$@" & wait', "sh", sys.executable,
+        run = self.start("lock", "-T", 20, self.path, "--", "sh", "-c", '"$@" & wait', "sh", sys.executable,
                          "-c", NAMESAKE)
         run.await_out("\n")
         namesake = int(run.out)

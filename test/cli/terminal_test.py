@@ -16,7 +16,7 @@ import unittest
 
 from harness import Case, ZKSYNC, alive, await_true, descendants, die_with_parent, main, stat_of
 
-SESSION = 2
+SESSION = 8  # One that stands still for 2 s on a busy machine does not lose its lock.
 CTRL_C, CTRL_D, CTRL_Z = "\x03", "\x04", "\x1a"
 PROMPT = "<ready>"
 SHELL = ["bash", "--norc", "--noediting", "-i"]
@@ -170,6 +170,7 @@ class OnTerminal(Case):
         until = time.monotonic() + 1.5 * SESSION
         while time.monotonic() < until:
             self.assertEqual(self.contenders(), contenders)
+            time.sleep(0.1)
 
     def stop(self, shell, command=None):
         shell.type(CTRL_Z)
@@ -400,6 +401,8 @@ class CtrlZ(OnTerminal):
         self.assertEqual(len(self.contenders()), 2)
         shell.type("fg\n")
         await_true(lambda: shell.foreground() != shell.pid, "it is in the foreground")
+        # The SIGCONT that follows would take back a Ctrl-Z that is typed before it.
+        self.await_state(shell.foreground(), "SR")
         self.stop(shell)
         self.release(holder)
         self.await_contenders(1)
