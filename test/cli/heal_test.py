@@ -167,8 +167,9 @@ class Heals(Local):
     def test_it_cannot_be_started(self):
         """Who waits for a lock that nobody can ask about is not told that it is busy."""
         self.assertEqual(self.use("ping").code, 0)
-        holder = self.hold_local("lock", "/a", ZKSYNC_COMMAND="/bin/false")
-        waiter = self.start("-v", "lock", "-w", "3s", "/a", "true", env=self.local(ZKSYNC_COMMAND="/bin/false"))
+        # It is cut off for as long as the other one waits.
+        holder = self.hold_local("lock", "-T", 100, "/a", ZKSYNC_COMMAND="/bin/false")
+        waiter = self.start("-v", "lock", "-w", "20s", "/a", "true", env=self.local(ZKSYNC_COMMAND="/bin/false"))
         await_true(lambda: len(self.token()) == 2, "two contenders")
         self.kill_server()
         self.assertEqual(waiter.wait(), 69, waiter.err)
@@ -267,8 +268,8 @@ class FileSystem(Local):
                                   "echo held; cat >/dev/null"], env=self.local(), stdin=subprocess.PIPE)
         self.holder.await_out("held\n")
 
-    def inside(self, *words):
-        return Result(self.spawn([*self.enter, *words], env=self.local(ZKSYNC_CONNECT_TIMEOUT="2s")))
+    def inside(self, *words, limit="20s"):
+        return Result(self.spawn([*self.enter, *words], env=self.local(ZKSYNC_CONNECT_TIMEOUT=limit)))
 
     def server_inside(self):
         return int(self.inside("cat", self.file("server.lock")).out.split("pid ")[1].split()[0])
@@ -291,7 +292,7 @@ class FileSystem(Local):
     def test_read_only(self):
         self.kill_and_break("mount", "-o", "remount,ro", self.base)
         self.holder.await_err(os.strerror(errno.EROFS))
-        self.assertEqual(self.inside(ZKSYNC, "ping").code, 71)
+        self.assertEqual(self.inside(ZKSYNC, "ping", limit="2s").code, 71)
         self.assertEqual(self.inside("mount", "-o", "remount,rw", self.base).code, 0)
         self.holds_on()
 
