@@ -10,7 +10,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { DEFAULT_SESSION_MS = 30000, WATCHDOG_S = 170, LEFT_MS = 500 };
+enum { DEFAULT_SESSION_MS = 30000, WATCHDOG_S = 170, LEFT_MS = 20000 };
 
 static const char root[] = "/zksync-test";
 

@@ -59,7 +59,7 @@ static void test_session_expires_while_inside(void **state)
 static int child_main(char **argv)
 {
     char end;
-    zks_client *client = it_open(argv[2], IT_SESSION_MS);
+    zks_client *client = it_open(argv[2], (uint32_t)strtoul(argv[6], NULL, 10));
     zks_double_barrier *barrier =
         it_double_barrier(client, argv[3], (uint32_t)strtoul(argv[4], NULL, 10), argv[5]);
     it_ok(zks_double_barrier_enter(barrier, ZKS_FOREVER));
@@ -77,8 +77,10 @@ struct child {
     int from;
 };
 
-static void child_start(struct child *c, const char *path, const char *n, const char *id)
+static void child_start(struct child *c, const char *path, const char *n, const char *id,
+                        unsigned session_ms)
 {
+    char session[16];
     int in[2];
     int out[2];
     posix_spawn_file_actions_t actions;
@@ -88,7 +90,9 @@ static void child_start(struct child *c, const char *path, const char *n, const 
                     (char *)(uintptr_t)path,
                     (char *)(uintptr_t)n,
                     (char *)(uintptr_t)id,
+                    session,
                     NULL};
+    (void)snprintf(session, sizeof session, "%u", session_ms);
     assert_int_equal(pipe2(in, O_CLOEXEC), 0);
     assert_int_equal(pipe2(out, O_CLOEXEC), 0);
     (void)posix_spawn_file_actions_init(&actions);
@@ -125,7 +129,7 @@ static void test_all_participants_are_killed(void **state)
     const char *ids[] = {"s0", "s1", "x"};
     open_all(s, it, SIDES, SIDES);
     for (size_t i = 0; i < SIDES; i++) {
-        child_start(&child[i], it->path, "3", ids[i]);
+        child_start(&child[i], it->path, "3", ids[i], IT_SESSION_MS);
     }
     for (size_t i = 0; i < SIDES; i++) {
         child_await_inside(&child[i]);
@@ -150,13 +154,14 @@ static void test_all_participants_are_killed(void **state)
     close_all(s, SIDES);
 }
 
-/* A participant dies inside, by a signal, and is started again with its id while its session lives. */
+/* A participant dies inside, by a signal, and is started again with its id while its session lives, which is long
+ * enough for a slow machine. */
 static void comes_back(struct it *it, int by)
 {
     struct child child;
     struct side s[2];
     open_all(s, it, 2, 2); /* s[0] has the child's id. */
-    child_start(&child, it->path, "2", "s0");
+    child_start(&child, it->path, "2", "s0", 3 * IT_SESSION_MS);
     enter_all(s, 1, 2);
     child_await_inside(&child);
     assert_int_equal(kill(child.pid, by), 0);
@@ -190,7 +195,7 @@ static void test_a_participant_is_killed_while_others_leave(void **state)
     struct child child;
     struct side s[SIDES];
     open_all(s, it, SIDES, SIDES);
-    child_start(&child, it->path, "3", "x");
+    child_start(&child, it->path, "3", "x", IT_SESSION_MS);
     enter_all(s, 0, 2);
     child_await_inside(&child);
     begin_leave(&s[0]);
@@ -288,7 +293,7 @@ int main(int argc, char **argv)
         it_test(test_a_strange_ready_is_elayout),
         it_test(test_a_dead_rounds_ready_is_cleared),
     };
-    if (argc == 6 && strcmp(argv[1], "participant") == 0) {
+    if (argc == 7 && strcmp(argv[1], "participant") == 0) {
         return child_main(argv);
     }
     it_begin(argc, argv);

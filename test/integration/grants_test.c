@@ -11,7 +11,14 @@
 #include "frameproxy.h"
 #include "locks.h"
 
-enum { LONG_MS = 20000, SHORT_MS = 4000, LOG_MAX = 1000, CUTS = 200, TAKEN_UP = 3 };
+enum {
+    LONG_MS = 20000,
+    SHORTER_MS = 12000,
+    SHORT_MS = 4000,
+    LOG_MAX = 1000,
+    CUTS = 200,
+    TAKEN_UP = 3
+};
 
 /* The ways to two servers, and a client that knows both and goes where the proxies let it. */
 struct scene {
@@ -115,13 +122,15 @@ static void is_lost(struct scene *s)
     it_equal(zks_rwlock_unlock(s->holder.lock, IT_LIMIT_MS), ZKS_ELOST);
 }
 
-/* The holder, which can reach no server any more, has lost the lock before the other one gets it. */
+/* The holder, which can reach no server any more, has lost the lock before the other one gets it.  When it was
+ * told is not judged: that is a time of another thread. */
 static void is_lost_before_it_is_granted(struct scene *s)
 {
+    uint64_t until = zks_rwlock_safe_until(s->holder.lock);
     party_granted(&s->other, ZKS_RWLOCK_WRITE);
     assert_int_equal(zks_rwlock_held(s->holder.lock), 0);
     is_lost(s);
-    assert_true(atomic_load(&s->holder.lost_at) <= s->other.op.at);
+    assert_true(until <= s->other.op.at);
     party_unlock(&s->other);
 }
 
@@ -306,10 +315,10 @@ static FILE *start_lock(const struct frameproxy *proxy, const struct it *it, con
 }
 
 /* The server takes the session up again, and grants less from now on. */
-static void grant_less(struct frameproxy *proxy)
+static void grant_less(struct frameproxy *proxy, unsigned granted_ms)
 {
     frameproxy_hold(proxy);
-    frameproxy_grant(proxy, SHORT_MS);
+    frameproxy_grant(proxy, granted_ms);
     unsigned before = frameproxy_count(proxy, FRAME_EXISTS);
     frameproxy_release(proxy);
     it_await(frameproxy_count(proxy, FRAME_EXISTS) > before);
@@ -341,7 +350,7 @@ static void the_command_waits(void **state)
         party_write(&holder);
         FILE *out = start_lock(proxy, it, cases[i].options, "echo ran");
         rawzk_await_children(it->raw, it->path, 2, IT_LIMIT_MS);
-        grant_less(proxy);
+        grant_less(proxy, SHORT_MS);
         party_unlock(&holder);
         check_command(out, cases[i].code, cases[i].says);
         rawzk_await_children(it->raw, it->path, 0, IT_LIMIT_MS);
@@ -350,7 +359,8 @@ static void the_command_waits(void **state)
     }
 }
 
-/* A command that runs keeps its lock, with a shorter grace and a message if the requested one does not fit. */
+/* A command that runs keeps its lock, with a shorter grace and a message if the requested one does not fit.  The
+ * grant is one with which a slow machine keeps a lock for so long. */
 static void check_running(const struct it *it, const char *options, const char *says)
 {
     char script[200];
@@ -361,9 +371,9 @@ static void check_running(const struct it *it, const char *options, const char *
     (void)snprintf(script, sizeof script, "cat /proc/self/fd/%d; echo ran", ends[0]);
     FILE *out = start_lock(proxy, it, options, script);
     rawzk_await_children(it->raw, it->path, 1, IT_LIMIT_MS);
-    grant_less(proxy);
+    grant_less(proxy, SHORTER_MS);
     unsigned before = frameproxy_count(proxy, FRAME_SYNC);
-    it_await(frameproxy_count(proxy, FRAME_SYNC) >= before + 20);
+    it_await(frameproxy_count(proxy, FRAME_SYNC) >= before + 15); /* More than a session timeout. */
     (void)close(ends[1]);
     check_command(out, 0, says);
     (void)close(ends[0]);
@@ -373,7 +383,7 @@ static void check_running(const struct it *it, const char *options, const char *
 static void the_command_runs(void **state)
 {
     check_running(*state, "", "ran");
-    check_running(*state, "-k 4", "a grace of 4 s does not fit a session timeout of 4 s");
+    check_running(*state, "-k 4", "a grace of 4 s does not fit a session timeout of 12 s");
 }
 
 int main(int argc, char **argv)

@@ -11,7 +11,7 @@ static void test_remove_of_a_holder_and_of_a_waiter(void **state)
     struct it *it = *state;
     struct party a;
     struct party b;
-    party_open(&a, NULL, IT_SESSION_MS / 2, it->path); /* It looks after what it holds soon. */
+    party_open(&a, NULL, 10000, it->path); /* It looks after what it holds soon. */
     party_open(&b, NULL, 0, it->path);
     party_write(&a);
     party_queue(&b, ZKS_RWLOCK_WRITE, it, it->path, 2);

@@ -57,12 +57,14 @@ static void open_pair(struct it *it, struct pairs *pairs, size_t i)
     party_open(&pairs->holder[i], ens_server(i), IT_SESSION_MS, path);
     party_open(&pairs->waiter[i], ens_direct(), 0, path);
     party_write(&pairs->holder[i]);
+    ask(&pairs->belief[i], pairs->holder[i].lock);
     party_queue(&pairs->waiter[i], ZKS_RWLOCK_WRITE, it, path, 2);
     party_await_waiting(&pairs->waiter[i]);
     free(path);
 }
 
-/* The holder was told, and was promised no longer, before the next one got the lock. */
+/* The holder was promised no more when the next one got the lock.  The times of the
+ * two callbacks are not compared, for they are of two threads, of which either can be late. */
 static void judge(struct party *holder, struct party *waiter, const struct belief *belief)
 {
     uint64_t grant = waiter->op.at;
@@ -73,7 +75,6 @@ static void judge(struct party *holder, struct party *waiter, const struct belie
     assert_true(belief->last_held > 0 && belief->safe_until > 0);
     assert_true(belief->last_held <= grant);
     assert_true(belief->safe_until <= grant);
-    assert_true(lost_at <= grant);
     assert_int_equal(zks_rwlock_held(holder->lock), 0);
     it_equal(zks_rwlock_unlock(holder->lock, IT_LIMIT_MS), ZKS_ELOST);
 }

@@ -16,7 +16,8 @@
 
 enum {
     SILENCE_MS = 500,
-    SILENCES_MAX = 120, /* A minute, for whatever the server must do. */
+    WAKEFUL_SILENCE_MS = 5000,
+    LIMIT_MS = 60000, /* For whatever the server must do. */
     ATTEMPTS = 20,
     FRAME_MAX = 64 << 20, /* More is no frame. */
     XID_PING = -2,
@@ -25,6 +26,14 @@ enum {
     OPCODE_AUTH = 100,
     HEAD_LEN = 16 /* Of a reply: xid, zxid, err. */
 };
+
+/* After so long a silence the server is woken up. */
+static int silence_ms = SILENCE_MS;
+
+void wire_expect_wakeful_servers(void)
+{
+    silence_ms = WAKEFUL_SILENCE_MS;
+}
 
 /* Bytes that grow. */
 struct heap {
@@ -196,7 +205,7 @@ static enum received receive_once(struct wire *w)
  * the next request: its clients keep it awake with pings, and so does this one. */
 static bool receive(struct wire *w)
 {
-    for (int silences = 0; silences < SILENCES_MAX; silences++) {
+    for (int silences = 0; silences < LIMIT_MS / silence_ms; silences++) {
         enum received what = receive_once(w);
         if (what != NOTHING) {
             return what == SOMETHING;
@@ -205,7 +214,7 @@ static bool receive(struct wire *w)
             send_ping(w);
         }
     }
-    ens_fail("%s: nothing came within %d ms", w->address, SILENCE_MS * SILENCES_MAX);
+    ens_fail("%s: nothing came within %d ms", w->address, LIMIT_MS);
 }
 
 static uint64_t decode(const unsigned char *from, size_t len)
@@ -409,8 +418,8 @@ static int connect_to(const char *address)
 
 static void set_options(int fd)
 {
-    const struct timeval limit = {.tv_usec = SILENCE_MS * 1000};
-    const struct timeval send_limit = {.tv_sec = SILENCE_MS * SILENCES_MAX / 1000};
+    const struct timeval limit = {.tv_sec = silence_ms / 1000, .tv_usec = silence_ms % 1000 * 1000};
+    const struct timeval send_limit = {.tv_sec = LIMIT_MS / 1000};
     const int on = 1;
     if (setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit) != 0 ||
         setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &send_limit, sizeof send_limit) != 0 ||

@@ -99,6 +99,11 @@ struct wire_session {
 
 struct wire;
 
+/* wire_expect_wakeful_servers: for servers that do not fall asleep over work, as ZooKeeper's can.  They
+ * get a ping only after a long silence, so that also on a slow machine they count nothing else than what
+ * the test sends.  Called before any thread is started. */
+void wire_expect_wakeful_servers(void);
+
 /* wire_open: connects to "host:port" and opens the session, or takes it up again; what the server grants
  * is put into `session`.  NULL where the server says that the session is over. */
 struct wire *wire_open(const char *address, struct wire_session *session);

@@ -5,6 +5,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "wire.h"
+
 enum { WATCHDOG_S = 170 };
 
 /* For tools/run-tests: a program with this in it mostly waits, so it runs beside those that compute. */
@@ -14,6 +16,7 @@ int watchdog(void **state)
 {
     (void)state;
     (void)alarm(WATCHDOG_S);
+    wire_expect_wakeful_servers();
     return 0;
 }
 

@@ -17,15 +17,22 @@
 
 #include "zksync/zksync.h"
 
-enum { CONNECT_MS = 1000 };
+/* What answers on a thread of the test's gets more time, half of which is for the question. */
+enum { CONNECT_MS = 1000, TALKER_MS = 4000, TALKERS_MAX = 5 };
+
+/* Any thread may call it. */
+static int open_within(const char *servers, int connect_ms, zks_client **client)
+{
+    zks_client_options options = ZKS_CLIENT_OPTIONS_INIT;
+    options.servers = servers;
+    options.connect_timeout_ms = connect_ms;
+    return zks_client_open(&options, client);
+}
 
 static int open_of(const char *servers)
 {
-    zks_client_options options = ZKS_CLIENT_OPTIONS_INIT;
     zks_client *client = NULL;
-    options.servers = servers;
-    options.connect_timeout_ms = CONNECT_MS;
-    int rc = zks_client_open(&options, &client);
+    int rc = open_within(servers, CONNECT_MS, &client);
     assert_null(client);
     return rc;
 }
@@ -130,10 +137,18 @@ static void test_a_server_that_drops_what_it_gets(void **state)
     assert_int_equal(close(fd), 0);
 }
 
+/* Something that answers, and what a client says of it. */
 struct talker {
-    int fd;
     bool waits; /* For a whole line, as a web server does. */
     const char *says;
+    const char *why; /* What is expected. */
+    int fd;
+    char address[32];
+    pthread_t thread;
+    pthread_t opener;
+    zks_client *client;
+    int rc;
+    char said[200];
 };
 
 /* Each connection is answered and closed; a shutdown of the socket ends the thread. */
@@ -159,40 +174,79 @@ static void *talk(void *arg)
     return NULL;
 }
 
-static void expect_of(bool waits, const char *says, const char *why)
+static void *open_it(void *arg)
 {
-    char address[32];
-    pthread_t thread;
-    struct talker t = {.fd = listen_at(address, 100), .waits = waits, .says = says};
-    assert_int_equal(pthread_create(&thread, NULL, talk, &t), 0);
-    expect(address, why);
-    assert_int_equal(shutdown(t.fd, SHUT_RDWR), 0);
-    assert_int_equal(pthread_join(thread, NULL), 0);
-    assert_int_equal(close(t.fd), 0);
+    struct talker *t = arg;
+    t->rc = open_within(t->address, TALKER_MS, &t->client);
+    (void)snprintf(t->said, sizeof t->said, "%s", zks_last_error());
+    return NULL;
+}
+
+/* All at the same time, for each takes all of the time to connect. */
+static void expect_of(const struct talker *cases, size_t n)
+{
+    struct talker talkers[TALKERS_MAX];
+    assert_true(n <= TALKERS_MAX);
+    for (size_t i = 0; i < n; i++) {
+        struct talker *t = &talkers[i];
+        *t = cases[i];
+        t->fd = listen_at(t->address, 100);
+        assert_int_equal(pthread_create(&t->thread, NULL, talk, t), 0);
+        assert_int_equal(pthread_create(&t->opener, NULL, open_it, t), 0);
+    }
+    for (size_t i = 0; i < n; i++) {
+        struct talker *t = &talkers[i];
+        assert_int_equal(pthread_join(t->opener, NULL), 0);
+        assert_int_equal(shutdown(t->fd, SHUT_RDWR), 0);
+        assert_int_equal(pthread_join(t->thread, NULL), 0);
+        assert_int_equal(close(t->fd), 0);
+    }
+    for (size_t i = 0; i < n; i++) {
+        const struct talker *t = &talkers[i];
+        char text[200];
+        assert_int_equal(t->rc, ZKS_EDISCONNECTED);
+        assert_null(t->client);
+        (void)snprintf(text, sizeof text, "%s: %s", t->address, t->why);
+        assert_string_equal(t->said, text);
+    }
 }
 
 static void test_what_is_not_a_zookeeper(void **state)
 {
+    static const struct talker cases[] = {
+        {.waits = true,
+         .says = "HTTP/1.1 400 Bad Request\r\n\r\n",
+         .why = "answers, but not as a ZooKeeper server"},
+        {.waits = false,
+         .says = "SSH-2.0-OpenSSH_9.2p1\r\n",
+         .why = "answers, but not as a ZooKeeper server"},
+        {.waits = true, .says = "", .why = "closes the connection without an answer"},
+    };
     (void)state;
-    expect_of(true, "HTTP/1.1 400 Bad Request\r\n\r\n", "answers, but not as a ZooKeeper server");
-    expect_of(false, "SSH-2.0-OpenSSH_9.2p1\r\n", "answers, but not as a ZooKeeper server");
-    expect_of(true, "", "closes the connection without an answer");
+    expect_of(cases, sizeof cases / sizeof cases[0]);
 }
 
 static void test_a_zookeeper_that_begins_no_session(void **state)
 {
+    static const struct talker cases[] = {
+        {.waits = true,
+         .says = "This ZooKeeper instance is not currently serving requests\n",
+         .why = "a ZooKeeper server without a quorum"},
+        {.waits = true,
+         .says = "Zookeeper version: 3.8.0\nMode: follower\n",
+         .why = "serves, but began no session within 4 s"},
+        {.waits = true,
+         .says = "Zookeeper version: 3.4.14-4c25d480e66aadd371de8bd2fd8da255ac140bcf, built on x\n",
+         .why = "ZooKeeper 3.4.14, older than 3.5"},
+        {.waits = true,
+         .says = "Zookeeper version: 3.5.0-alpha, built on x\n",
+         .why = "serves, but began no session within 4 s"},
+        {.waits = true,
+         .says = "srvr is not executed because it is not in the whitelist.\n",
+         .why = "serves, but began no session within 4 s"},
+    };
     (void)state;
-    expect_of(true, "This ZooKeeper instance is not currently serving requests\n",
-              "a ZooKeeper server without a quorum");
-    expect_of(true, "Zookeeper version: 3.8.0\nMode: follower\n",
-              "serves, but began no session within 1 s");
-    expect_of(true,
-              "Zookeeper version: 3.4.14-4c25d480e66aadd371de8bd2fd8da255ac140bcf, built on x\n",
-              "ZooKeeper 3.4.14, older than 3.5");
-    expect_of(true, "Zookeeper version: 3.5.0-alpha, built on x\n",
-              "serves, but began no session within 1 s");
-    expect_of(true, "srvr is not executed because it is not in the whitelist.\n",
-              "serves, but began no session within 1 s");
+    expect_of(cases, sizeof cases / sizeof cases[0]);
 }
 
 static void test_several_servers(void **state)
