@@ -1,4 +1,5 @@
 #!/usr/bin/python3 -B
+# For tools/run-tests. zksync-test: takes long
 """The user's local server is killed while it is in use: its clients start it again, and lose nothing."""
 
 import contextlib

@@ -1,4 +1,5 @@
 #!/usr/bin/python3 -B
+# For tools/run-tests. zksync-test: takes long
 """A lock that is being lost: the command has ended before anybody else can have it."""
 
 import os

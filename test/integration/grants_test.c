@@ -11,6 +11,8 @@
 #include "frameproxy.h"
 #include "locks.h"
 
+IT_TAKES_LONG
+
 enum {
     LONG_MS = 20000,
     SHORTER_MS = 12000,

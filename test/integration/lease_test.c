@@ -5,8 +5,10 @@
 #include "frameproxy.h"
 #include "locks.h"
 
+IT_TAKES_LONG
+
 /* For those that hold a lock, or prove their session, for long: a slow machine must not end it. */
-enum { SLOW_SESSION_MS = 3 * IT_SESSION_MS };
+enum { SLOW_SESSION_MS = 2 * IT_SESSION_MS };
 
 /* A client that is counted. */
 struct counted {
