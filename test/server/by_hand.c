@@ -7,7 +7,7 @@ enum { ADD_WATCH = 106, PING = 11, XID_PING = -2, RECURSIVE = 1, AT_ONCE = 50, M
 
 struct wire *by_hand_open(const char *address)
 {
-    struct wire_session session = {.timeout_ms = 60000};
+    struct wire_session session = {.timeout_ms = 120000};
     struct wire *w = wire_open(address, &session);
     assert_non_null(w);
     return w;
