@@ -98,10 +98,11 @@ struct zks_acl {
 typedef struct zks_client_options {
     size_t size; /* Set by ZKS_CLIENT_OPTIONS_INIT, so that options can be added later. */
 
-    /* "host:port,host:port/root", an IPv6 address in brackets: "[::1]:2181"; the root, which must exist, is where all paths begin.  "local" is the
-     * user's local server, which is started where none runs: see local.h.  NULL: the servers of the
-     * settings (see config.h), and with them the root, the credentials and the timeouts that are not
-     * given here.  Where no setting names servers, opening fails. */
+    /* "host:port,host:port/root", an IPv6 address in brackets: "[::1]:2181"; the root, which must exist, is
+     * where all paths begin.  "local" is the user's local server, which is started if none runs, and again
+     * whenever the client has lost it: see local.h.  NULL: the servers of the settings (see config.h), and with
+     * them the root, the credentials and the timeouts that are not given here.  Where no setting names
+     * servers, opening fails. */
     const char *servers;
 
     /* The session timeout to ask for, from ZKS_SESSION_TIMEOUT_MIN_MS to ZKS_SESSION_TIMEOUT_MAX_MS; the

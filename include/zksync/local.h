@@ -42,7 +42,8 @@ struct zks_local {
  * 0 looks once, and 5 seconds for its answer.  On failure *local is not touched.
  *  ZKS_ENOENT         none runs; the log says nothing.
  *  ZKS_EDISCONNECTED  one runs and does not answer, or runs on another host, or in another network
- *                     namespace (a container) of this one, that shares the folder.
+ *                     namespace (a container) of this one, that shares the folder; or one ends since its
+ *                     folder has gone, and waits for the leases of its clients.
  *  ZKS_EACCES         the folder or the secret is another user's or open to others, or a folder above, from
  *                     $HOME or $XDG_STATE_HOME on, is neither this user's nor root's; nothing was read.
  *  ZKS_ESYSTEM        the folder or what is in it cannot be reached or read, or is damaged; or the home

@@ -130,7 +130,8 @@ uint64_t zks__client_next_time(const struct zks_client *c);
  * counts with is shorter where servers grant different timeouts.  Any thread. */
 uint64_t zks__client_safe_until(const struct zks_client *c);
 
-/* zks__client_move: from now on the servers are somewhere else, or want something else.  The session is lost.  The texts must live as long as the client.  Any thread. */
+/* zks__client_move: from now on the servers are somewhere else, or want another secret.  The session is given up.
+ * The texts must live as long as the client.  Any thread. */
 void zks__client_move(struct zks_client *c, const char *servers, const char *secret);
 
 /* zks__client_wake: the driver's thread has something to do. */

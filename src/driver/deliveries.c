@@ -18,8 +18,8 @@ static bool has_deliveries(const struct zks_client *c)
     return c->n_states > 0 || c->lost != NULL || c->done_op != NULL;
 }
 
-/* Whoever looks at the descriptor must not find it readable for what a dispatch has delivered since, or
- * delivers just now: so it changes only together with what it tells of, under the lock. */
+/* A program that polls the descriptor must not find it readable for callbacks that a dispatch has run already or is
+ * running.  So the descriptor changes only together with the list of callbacks, under the lock. */
 static void update_event_fd(struct zks_client *c)
 {
     bool due = has_deliveries(c) && !c->delivering;

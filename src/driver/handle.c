@@ -221,8 +221,8 @@ int zks__handle_open(const struct zks__handle_options *options, struct zks__hand
 }
 
 /* Answers that have not been read when libzookeeper closes its socket make the system reset the connection,
- * and the server may then drop our request to end the session unread.  libzookeeper also loses the memory of
- * what its completion thread has not passed on by then.  So the answers are awaited, for two seconds at most. */
+ * and the server may then drop our request to end the session unread.  libzookeeper also leaks the
+ * completions that its thread has not run when it closes.  So the answers are awaited, for at most two seconds. */
 static void await_answers(struct zks__handle *h)
 {
     uint64_t until = zks__after(zks__now_ms(), ANSWERS_MS);

@@ -211,7 +211,7 @@ static void beat(struct zks_client *c)
     c->hurry_from_ms = c->beating ? 0 : zks__after(c->now_ms, ZKS__RETRY_MS);
 }
 
-/* Whoever begins to need the lease sends a write of its own, which does for the first heartbeat. */
+/* A machine that begins to need the lease sends a write itself, which serves as the first heartbeat. */
 static void keep_lease(struct zks_client *c)
 {
     bool keeps = keeps_lease(c);

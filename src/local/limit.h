@@ -8,7 +8,7 @@
 
 struct zks__limit {
     int64_t until_ms;
-    int cancel_fd; /* Readable once it is canceled; -1 for a limit that nobody cancels. */
+    int cancel_fd; /* Readable once the caller cancels; -1 if it cannot be canceled. */
 };
 
 /* zks__limit_of: of a timeout that begins now, which may be ZKS_FOREVER. */

@@ -8,6 +8,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/file.h"
+
 enum { CLAIM, WRITTEN, TEXT_MAX = 512 };
 
 static const char server_lock[] = "server.lock";
@@ -153,15 +155,7 @@ int zks__lockfile_claim(const struct zks__place *p, struct zks__claim *claim)
 bool zks__lockfile_is_ours(const struct zks__place *p, const struct zks__claim *claim)
 {
     zks__place_path path;
-    struct stat there;
-    struct stat ours;
-    if (fstat(claim->file, &ours) != 0) {
-        return true;
-    }
-    if (stat(zks__place_file(p, server_lock, path), &there) != 0) {
-        return errno != ENOENT && errno != ENOTDIR;
-    }
-    return there.st_dev == ours.st_dev && there.st_ino == ours.st_ino;
+    return zks__file_is_at(claim->file, zks__place_file(p, server_lock, path));
 }
 
 void zks__lockfile_release(struct zks__claim *claim)

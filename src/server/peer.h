@@ -23,7 +23,7 @@ struct zks__peers {
     size_t max_frame;
     size_t max_outstanding;
     size_t max_unread;
-    bool all_words;    /* Whoever asks is told all of the four-letter words. */
+    bool all_words;    /* All four-letter words are answered, not only the harmless ones. */
     uint64_t told_ms;  /* When the next line of zks__peers_say_seldom() may be written. */
     uint64_t lines_ms; /* When zks__peer_say() begins to count anew. */
     unsigned lines;

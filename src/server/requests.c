@@ -32,8 +32,8 @@ static void refuse(const struct hand *h, int32_t code)
     if (code == ZKS__Z_QUOTAEXCEEDED || code == ZKS__Z_SYSTEMERROR) {
         zks__peer_say(h->peer, ZKS_LOG_WARN, "a watch was refused: %s",
                       code == ZKS__Z_SYSTEMERROR ? "no memory"
-                                                 : "there are as many, or their paths are as long "
-                                                   "together, as there may be");
+                                                 : "limit of watches, or of the length of their "
+                                                   "paths, reached");
     }
     end(h, begin(h, code));
 }

@@ -12,6 +12,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/file.h"
+
 /* ---- Sentences ---- */
 
 static int error_of(int number)
@@ -141,15 +143,8 @@ int zks__store_open(struct zks__store *s, const char *path, const struct zks__me
 int zks__store_check(const struct zks__store *s, char why[ZKS__WHY_SIZE])
 {
     char path[PATH_MAX];
-    struct stat there;
-    struct stat ours;
     int len = snprintf(path, sizeof path, "%s/lock", s->path);
-    if (len >= (int)sizeof path || fstat(s->lock, &ours) != 0) {
-        return 0;
-    }
-    bool found = stat(path, &there) == 0;
-    if (found ? there.st_dev == ours.st_dev && there.st_ino == ours.st_ino
-              : errno != ENOENT && errno != ENOTDIR) {
+    if (len >= (int)sizeof path || zks__file_is_at(s->lock, path)) {
         return 0;
     }
     (void)snprintf(why, ZKS__WHY_SIZE, "%.300s has been removed, renamed or replaced", s->path);

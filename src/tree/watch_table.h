@@ -45,9 +45,9 @@ struct zks__watch_table {
 bool zks__watch_table_init(struct zks__watch_table *t, const struct zks__mem *mem, size_t max);
 void zks__watch_table_close(struct zks__watch_table *t);
 
-/* zks__watch_add: sets a watch that fires once.  ZKS__Z_SYSTEMERROR without memory, ZKS__Z_QUOTAEXCEEDED
- * where there are as many as there may be, all modes of a watcher on a path counted as one, or where their paths are as
- * long as they may be together. */
+/* zks__watch_add: sets a watch that fires once.  ZKS__Z_SYSTEMERROR without memory, ZKS__Z_QUOTAEXCEEDED if
+ * the limit of watches, or of the length of their paths, is reached.  All modes of a watcher on a path count as one
+ * watch. */
 int zks__watch_add(struct zks__watch_table *t, enum zks__watched what, const char *path,
                    struct zks__watcher *watcher);
 

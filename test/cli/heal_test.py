@@ -14,7 +14,7 @@ import tempfile
 import time
 import unittest
 
-from harness import ZKSYNC, Result, alive, await_true, keeper_of, main
+from harness import ZKSYNC, Result, alive, await_true, descendants, keeper_of, main
 from local import Local, cannot_unshare, servers_below, unshare
 
 
@@ -118,6 +118,13 @@ class Heals(Local):
             return os.stat(os.path.join(run.folder, "rounds")).st_size
         return 0
 
+    @staticmethod
+    def told_to_end(run):
+        for pid in descendants(run.pid):
+            with contextlib.suppress(OSError):
+                os.kill(pid, signal.SIGTERM)
+        return run.ended()
+
     def go_on(self, workers, others):
         """Each worker does more than it has begun by now."""
         wanted = [self.rounds(run) + 2 for run in workers]
@@ -157,8 +164,8 @@ class Heals(Local):
                 pass
         self.assertEqual([run.wait() for run in workers], [0] * len(workers), [run.err for run in workers])
         print(f"# killed {kills} times; rounds: {[self.rounds(run) for run in workers + parties]}", flush=True)
-        for run in parties:
-            run.close()  # One of them can be alone now.
+        # One of them can be alone now: it leaves when it is told to.
+        await_true(lambda: all([self.told_to_end(run) for run in parties]), "both have left")
         self.assertEqual(self.use("barrier", "unset", "/gate").code, 0)
         self.assertEqual(passer.wait(), 0, passer.err)
         self.assertEqual(self.use("release", hold).code, 0)

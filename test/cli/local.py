@@ -55,18 +55,13 @@ class Local(Case):
     """A test with a user's folder of its own."""
 
     def setUp(self):
-        super().setUp()
         self.home = tempfile.mkdtemp(prefix="zksync-test-")
-        self.addCleanup(self.end_servers)
+        self.addCleanup(shutil.rmtree, self.home, ignore_errors=True)  # The last of all.
+        super().setUp()
         self.state = os.path.join(self.home, "state", "zksync")
 
-    def end_servers(self):
-        for run in self.runs:
-            run.close()
-        for pid in servers_below(os.getpid()):
-            with contextlib.suppress(OSError):
-                os.kill(pid, signal.SIGKILL)
-        shutil.rmtree(self.home, ignore_errors=True)
+    def spared(self):
+        return servers_below(os.getpid())
 
     def local(self, **variables):
         """The environment of a user who has chosen the local server."""

@@ -3,6 +3,7 @@
 
 import os
 import resource
+import socket
 import stat
 import unittest
 
@@ -69,6 +70,17 @@ class Starter(Local):
             self.assertEqual(soft, hard_one, name)
         self.assertEqual(process["rlimit_fsize"], str(most))
         self.assertIn(f"rlimit_fsize {most}", self.use("serve", "--status").out)
+
+    @unittest.skipUnless(os.access("/usr/bin/systemd-run", os.X_OK), "systemd-run is not installed")
+    def test_a_service_manager_that_does_not_answer(self):
+        """The server starts all the same, in the cgroup of its starter."""
+        os.makedirs(os.path.join(self.home, "systemd"))
+        with socket.socket(socket.AF_UNIX) as silent:
+            silent.bind(os.path.join(self.home, "systemd", "private"))
+            silent.listen()
+            result = self.use("-v", "ping", XDG_RUNTIME_DIR=self.home)
+        self.assertEqual(result.code, 0, result.err)
+        self.assertIn("which was started for this", result.err)
 
     @unittest.skipUnless(manager(), "the user has no service manager: systemd(1) does not run for it")
     def test_a_cgroup_of_its_own(self):
