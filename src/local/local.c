@@ -77,11 +77,19 @@ static int out_of_reach(const struct zks__place *p, const struct zks__server_rec
     return ZKS_EDISCONNECTED;
 }
 
-/* 0 and the record of the server that runs, ZKS__NONE, ZKS__UNSETTLED or an error. */
+/* Whether a server of this folder still runs whose record has gone with the folder, and that record. */
+static bool is_away(const struct zks__place *p, struct zks__server_record *r)
+{
+    return zks__lockfile_read(p, r) == ZKS__NONE && zks__lockfile_read_beside(p, r) == 0;
+}
+
+/* 0 and the record of the server that runs, ZKS__NONE, ZKS__UNSETTLED or an error.  A server whose folder is not where
+ * it was ends. */
 static int read_record(const struct zks__place *p, struct zks__server_record *r)
 {
     int rc = zks__place_check(p);
-    return rc == 0 ? zks__lockfile_read(p, r) : rc;
+    rc = rc == 0 ? zks__lockfile_read(p, r) : rc;
+    return rc == ZKS__NONE && zks__lockfile_read_beside(p, r) != ZKS__NONE ? ZKS__UNSETTLED : rc;
 }
 
 static int read_secret(const struct zks__place *p, char secret[ZKS__SECRET_SIZE])
@@ -105,9 +113,6 @@ static int look(const struct zks__place *p, const struct zks__limit *limit, stru
     char answer[8];
     char secret[ZKS__SECRET_SIZE] = "";
     int rc = read_record(p, &r);
-    if (rc == ZKS__NONE && zks__lockfile_read_beside(p, &r) != ZKS__NONE) {
-        return ZKS__UNSETTLED; /* Its folder is not where it was, and it ends. */
-    }
     if (rc != 0) {
         return rc;
     }
@@ -136,7 +141,7 @@ static int look(const struct zks__place *p, const struct zks__limit *limit, stru
     return 0;
 }
 
-static int is_away(const struct zks__place *p, const struct zks__server_record *r, int error)
+static int say_away(const struct zks__place *p, const struct zks__server_record *r, int error)
 {
     char text[WHERE_MAX];
     zks__place_say(
@@ -158,8 +163,8 @@ static int too_long(const struct zks__place *p)
     if (rc < 0) {
         return rc;
     }
-    if (rc == ZKS__NONE && zks__lockfile_read_beside(p, &r) == 0) {
-        return is_away(p, &r, ZKS_EDISCONNECTED);
+    if (is_away(p, &r)) {
+        return say_away(p, &r, ZKS_EDISCONNECTED);
     }
     zks__place_say(p, ZKS_LOG_ERROR,
                    "zksync: a local server is being started or ended, which takes too long; see "
@@ -176,9 +181,6 @@ static int64_t find_pid(zks_log_cb log, void *log_arg)
     char text[WHERE_MAX];
     int rc = zks__place_init(&place, log, log_arg);
     rc = rc == 0 ? read_record(&place, &r) : rc;
-    if (rc == ZKS__NONE && zks__lockfile_read_beside(&place, &r) != ZKS__NONE) {
-        rc = ZKS__UNSETTLED;
-    }
     if (rc != 0) {
         return rc == ZKS__NONE ? 0 : rc == ZKS__UNSETTLED ? ZKS_EBUSY : rc;
     }
@@ -344,8 +346,8 @@ static int is_claimed(const struct zks__place *p)
     struct zks__server_record r;
     char text[WHERE_MAX];
     int rc = zks__lockfile_read(p, &r);
-    if (rc == ZKS__NONE && zks__lockfile_read_beside(p, &r) == 0) {
-        return is_away(p, &r, ZKS_EEXIST);
+    if (is_away(p, &r)) {
+        return say_away(p, &r, ZKS_EEXIST);
     }
     if (rc == 0) {
         zks__place_say(p, ZKS_LOG_ERROR, "zksync: a local server runs already, %s",
