@@ -15,7 +15,7 @@ int zks__thread_start(pthread_t *thread, void *(*run)(void *arg), void *arg)
     sigset_t blocked;
     sigset_t before;
     (void)sigfillset(&blocked);
-    (void)pthread_sigmask(SIG_SETMASK, &blocked, &before);
+    (void)pthread_sigmask(SIG_SETMASK, NULL, &before);
     /* What the caller has blocked stays blocked: it may be meant for sigwait(). */
     for (size_t i = 0; i < sizeof faults / sizeof faults[0]; i++) {
         if (sigismember(&before, faults[i]) == 0) {
