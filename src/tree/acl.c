@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "code.h"
+#include "network.h"
 
 bool zks__acls_init(struct zks__acls *acls, const struct zks__mem *mem)
 {
@@ -26,147 +27,15 @@ static bool same_id(const struct zks__id *a, const struct zks__id *b)
     return strcmp(a->scheme, b->scheme) == 0 && strcmp(a->id, b->id) == 0;
 }
 
+static bool is_ip(const struct zks__id *id)
+{
+    return strcmp(id->scheme, "ip") == 0;
+}
+
 static bool is_anyone(const struct zks__id *id)
 {
     static const struct zks__id anyone = {"world", "anyone"};
     return same_id(id, &anyone);
-}
-
-/* A whole number as Java's Integer.parseInt() takes it, up to `max`; -1 for anything else. */
-static int parse_number(const char *text, size_t len, int max)
-{
-    int value = 0;
-    size_t at = len > 1 && (text[0] == '+' || text[0] == '-') ? 1 : 0;
-    if (len == 0) {
-        return -1;
-    }
-    for (; at < len; at++) {
-        if (text[at] < '0' || text[at] > '9') {
-            return -1;
-        }
-        value = value * 10 + (text[at] - '0');
-        if (value > max) {
-            return -1;
-        }
-    }
-    return text[0] == '-' && value != 0 ? -1 : value;
-}
-
-/* An address, or a network of those whose first `bits` are the same. */
-struct network {
-    unsigned char bytes[16];
-    int len; /* 4 or 16. */
-    int bits;
-};
-
-/* "127.0.0.1". */
-static bool parse_v4(const char *text, size_t len, struct network *to)
-{
-    const char *end = text + len;
-    to->len = 4;
-    for (int i = 0; i < 4; i++) {
-        const char *dot = memchr(text, '.', (size_t)(end - text));
-        size_t part = (size_t)((dot != NULL ? dot : end) - text);
-        int value = parse_number(text, part, 255);
-        if (value < 0 || (i < 3) != (dot != NULL)) {
-            return false;
-        }
-        to->bytes[i] = (unsigned char)value;
-        text += part + (i < 3);
-    }
-    return true;
-}
-
-/* Up to four hexadecimal digits, or three behind a sign, as Java's Integer.parseInt() takes them. */
-static bool parse_group(const char *text, size_t len, unsigned char to[2])
-{
-    size_t at = len > 1 && (text[0] == '+' || text[0] == '-') ? 1 : 0;
-    uint32_t value = 0;
-    if (len == 0 || len > 4) {
-        return false;
-    }
-    for (size_t i = at; i < len; i++) {
-        const char *digits = "0123456789abcdef";
-        const char *digit =
-            strchr(digits, text[i] >= 'A' && text[i] <= 'F' ? text[i] | 32 : text[i]);
-        if (digit == NULL) {
-            return false;
-        }
-        value = value * 16 + (uint32_t)(digit - digits);
-    }
-    value = text[0] == '-' ? 0 - value : value;
-    to[0] = (unsigned char)(value >> 8);
-    to[1] = (unsigned char)value;
-    return true;
-}
-
-/* The groups between colons, of which there are at most `max`; returns how many, -1 for what is none. */
-static int parse_groups(const char *text, size_t len, int max, unsigned char *to)
-{
-    const char *end = text + len;
-    int n = 0;
-    while (len > 0) {
-        const char *colon = memchr(text, ':', (size_t)(end - text));
-        size_t part = (size_t)((colon != NULL ? colon : end) - text);
-        if (n == max || !parse_group(text, part, to + (ptrdiff_t)2 * n)) {
-            return -1;
-        }
-        n++;
-        if (colon == NULL) {
-            break;
-        }
-        text = colon + 1;
-    }
-    return n;
-}
-
-/* "fe80::1": eight groups, or fewer around one "::". */
-static bool parse_v6(const char *text, size_t len, struct network *to)
-{
-    enum { GROUPS = 8 };
-    unsigned char behind[2 * GROUPS];
-    size_t before = 0;
-    to->len = 2 * GROUPS;
-    while (before + 1 < len && (text[before] != ':' || text[before + 1] != ':')) {
-        before++;
-    }
-    if (before + 1 >= len) {
-        return parse_groups(text, len, GROUPS, to->bytes) == GROUPS;
-    }
-    int first = parse_groups(text, before, GROUPS - 1, to->bytes);
-    int last = parse_groups(text + before + 2, len - before - 2, GROUPS - 1, behind);
-    if (first < 0 || last < 0 || first + last >= GROUPS) {
-        return false;
-    }
-    memset(to->bytes + (ptrdiff_t)2 * first, 0, (size_t)(2 * (GROUPS - first)));
-    memcpy(to->bytes + (ptrdiff_t)2 * (GROUPS - last), behind, (size_t)(2 * last));
-    return true;
-}
-
-/* "127.0.0.1", "127.0.0.0/8", "::1" or "fe80::/10". */
-static bool parse_ip(const char *text, struct network *to)
-{
-    size_t len = strcspn(text, "/");
-    bool six = memchr(text, ':', len) != NULL;
-    if (!(six ? parse_v6(text, len, to) : parse_v4(text, len, to))) {
-        return false;
-    }
-    to->bits = text[len] == '/' ? parse_number(text + len + 1, strlen(text + len + 1), 8 * to->len)
-                                : 8 * to->len;
-    return to->bits >= 0;
-}
-
-static bool ip_matches(const char *who, const char *meant)
-{
-    struct network a;
-    struct network b;
-    if (!parse_ip(meant, &b) || !parse_ip(who, &a) || strchr(who, '/') != NULL || a.len != b.len) {
-        return false;
-    }
-    size_t whole = (size_t)b.bits / 8;
-    int rest = b.bits % 8;
-    return memcmp(a.bytes, b.bytes, whole) == 0 &&
-           (rest == 0 || (a.bytes[whole] ^ b.bytes[whole]) >> (8 - rest) == 0);
 }
 
 /* Java's split(":") makes two parts of it: exactly one colon that separates something, where empty
@@ -183,9 +52,9 @@ static bool digest_valid(const char *id)
 
 static bool id_valid(const struct zks__id *id)
 {
-    struct network network;
-    if (strcmp(id->scheme, "ip") == 0) {
-        return parse_ip(id->id, &network);
+    struct zks__network network;
+    if (is_ip(id)) {
+        return zks__network_parse(id->id, &network);
     }
     return is_anyone(id) || (strcmp(id->scheme, "digest") == 0 && digest_valid(id->id));
 }
@@ -201,6 +70,7 @@ struct writer {
     struct zks__acl *acl; /* NULL to measure. */
     char *text;           /* Where the next text goes. */
     size_t n;
+    size_t networks; /* Entries of the scheme "ip". */
     size_t text_len; /* With the zero bytes at their ends. */
     uint64_t hash;
 };
@@ -238,6 +108,7 @@ static void write_ace(struct writer *w, int32_t perms, const struct zks__id *id)
 {
     const char *scheme = write_text(w, id->scheme);
     const char *text = write_text(w, id->id);
+    w->networks += is_ip(id);
     w->hash = zks__hash_number(w->hash ^ (uint32_t)perms);
     if (w->acl != NULL) {
         w->acl->aces[w->n] = (struct zks__ace){perms, {scheme, text}};
@@ -308,13 +179,63 @@ static bool same_list(const struct zks__acl *a, const struct zks__acl *b)
 /* Goes from measuring to writing; false where there is no memory. */
 static bool begin_list(const struct zks__acls *acls, struct writer *w)
 {
-    size_t head = sizeof(struct zks__acl) + w->n * sizeof(struct zks__ace);
-    struct zks__acl *made = zks__mem_alloc(acls->lists.mem, head + w->text_len);
+    size_t keys = sizeof(struct zks__acl) + w->n * sizeof(struct zks__ace);
+    size_t networks = keys + (w->n - w->networks) * sizeof(struct zks__ace_key);
+    size_t texts = networks + w->networks * sizeof(struct zks__ace_network);
+    char *made = zks__mem_alloc(acls->lists.mem, texts + w->text_len);
     if (made == NULL) {
         return false;
     }
-    *w = (struct writer){.acl = made, .text = (char *)made + head};
+    *w = (struct writer){.acl = (struct zks__acl *)(void *)made, .text = made + texts};
+    w->acl->keys = (struct zks__ace_key *)(void *)(made + keys);
+    w->acl->networks = (struct zks__ace_network *)(void *)(made + networks);
     return true;
+}
+
+static uint64_t hash_of(const struct zks__id *id)
+{
+    return zks__hash_number(zks__hash_text(id->scheme) ^ zks__hash_text(id->id));
+}
+
+/* Of the first `n` keys the number of those below a hash. */
+static size_t find_key(const struct zks__acl *acl, size_t n, uint64_t hash)
+{
+    size_t low = 0;
+    while (low < n) {
+        size_t middle = low + (n - low) / 2;
+        if (acl->keys[middle].hash < hash) {
+            low = middle + 1;
+        } else {
+            n = middle;
+        }
+    }
+    return low;
+}
+
+static void add_key(struct zks__acl *acl, size_t n, size_t at)
+{
+    uint64_t hash = hash_of(&acl->aces[at].id);
+    size_t place = find_key(acl, n, hash);
+    memmove(acl->keys + place + 1, acl->keys + place, (n - place) * sizeof *acl->keys);
+    acl->keys[place] = (struct zks__ace_key){hash, at};
+}
+
+/* Makes it fast to ask who may do what, since one request can ask some ten thousand times. */
+static void index_list(struct zks__acl *acl)
+{
+    size_t n_keys = 0;
+    acl->n_networks = 0;
+    acl->anyone = 0;
+    for (size_t i = 0; i < acl->n; i++) {
+        const struct zks__ace *ace = &acl->aces[i];
+        acl->anyone |= is_anyone(&ace->id) ? ace->perms : 0;
+        if (is_ip(&ace->id)) {
+            struct zks__ace_network *to = &acl->networks[acl->n_networks++];
+            to->perms = zks__network_parse(ace->id.id, &to->network) ? ace->perms : 0;
+        } else {
+            add_key(acl, n_keys++, i);
+        }
+    }
 }
 
 /* The list that has been written, or the same one that was there. */
@@ -333,6 +254,7 @@ static struct zks__acl *end_list(struct zks__acls *acls, const struct writer *w)
             return there;
         }
     }
+    index_list(made);
     zks__map_add(&acls->lists, &made->link, w->hash);
     return made;
 }
@@ -381,31 +303,45 @@ size_t zks__acl_size(const struct zks__acl *acl)
     return acl != NULL ? acl->size : 0;
 }
 
+static bool allows_address(const struct zks__acl *acl, int32_t perms, const struct zks__id *who)
+{
+    struct zks__network address;
+    if (acl->n_networks == 0 || strchr(who->id, '/') != NULL ||
+        !zks__network_parse(who->id, &address)) {
+        return false;
+    }
+    for (size_t i = 0; i < acl->n_networks; i++) {
+        const struct zks__ace_network *meant = &acl->networks[i];
+        if ((meant->perms & perms) != 0 && zks__network_has(&meant->network, &address)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static bool allows_id(const struct zks__acl *acl, int32_t perms, const struct zks__id *who)
+{
+    size_t n = acl->n - acl->n_networks;
+    uint64_t hash = n > 0 ? hash_of(who) : 0;
+    for (size_t i = find_key(acl, n, hash); i < n && acl->keys[i].hash == hash; i++) {
+        const struct zks__ace *ace = &acl->aces[acl->keys[i].at];
+        if ((ace->perms & perms) != 0 && same_id(who, &ace->id)) {
+            return true;
+        }
+    }
+    return false;
+}
+
 bool zks__acl_allows(const struct zks__acl *acl, int32_t perms, const struct zks__ids *ids)
 {
-    if (acl == NULL) {
+    if (acl == NULL || (acl->anyone & perms) != 0) {
         return true;
     }
     for (size_t i = 0; i < ids->n; i++) {
-        if (strcmp(ids->id[i].scheme, "super") == 0) {
+        const struct zks__id *who = &ids->id[i];
+        if (strcmp(who->scheme, "super") == 0 ||
+            (is_ip(who) ? allows_address : allows_id)(acl, perms, who)) {
             return true;
-        }
-    }
-    for (size_t i = 0; i < acl->n; i++) {
-        const struct zks__ace *ace = &acl->aces[i];
-        if ((ace->perms & perms) == 0) {
-            continue;
-        }
-        if (is_anyone(&ace->id)) {
-            return true;
-        }
-        bool is_ip = strcmp(ace->id.scheme, "ip") == 0;
-        for (size_t j = 0; j < ids->n; j++) {
-            const struct zks__id *who = &ids->id[j];
-            if (is_ip ? strcmp(who->scheme, "ip") == 0 && ip_matches(who->id, ace->id.id)
-                      : same_id(who, &ace->id)) {
-                return true;
-            }
         }
     }
     return false;

@@ -4,6 +4,7 @@
 #define ZKS_TREE_ACL_H
 
 #include "map.h"
+#include "network.h"
 
 enum zks__perm {
     ZKS__PERM_READ = 1,
@@ -24,11 +25,25 @@ struct zks__ace {
     struct zks__id id;
 };
 
+struct zks__ace_key {
+    uint64_t hash; /* Of who is meant. */
+    size_t at;     /* In aces. */
+};
+
+struct zks__ace_network {
+    struct zks__network network;
+    int32_t perms;
+};
+
 struct zks__acl {
     struct zks__link link;
     size_t uses;
     size_t size; /* Of its texts, and 12 bytes for each entry. */
     size_t n;
+    size_t n_networks;                 /* Entries of the scheme "ip". */
+    struct zks__ace_network *networks; /* Those. */
+    struct zks__ace_key *keys;         /* The others, in the order of their hashes. */
+    int32_t anyone;                    /* What everybody may do. */
     struct zks__ace aces[];
 };
 

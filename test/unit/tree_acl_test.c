@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -451,6 +452,59 @@ static void test_any_of_several(void **state)
     end(&f);
 }
 
+/* Few names and permissions, so that one is meant several times, and others are near it. */
+static struct zks__ace random_entry(unsigned *seed, char id[16])
+{
+    static const char *const networks[] = {"10.0.0.%u", "10.0.%u.0/24", "::%u", "10.0.0.0/%u"};
+    unsigned kind = (unsigned)rand_r(seed) % 8;
+    int32_t perms = 1 << rand_r(seed) % 5;
+    unsigned number = (unsigned)rand_r(seed) % 20;
+    if (kind == 0 && number == 0) {
+        return (struct zks__ace){perms, {ALL}};
+    }
+    const char *format = kind < COUNT(networks) ? networks[kind] : "user%u:x";
+    (void)snprintf(id, 16, format, number);
+    return (struct zks__ace){perms, {kind < COUNT(networks) ? "ip" : "digest", id}};
+}
+
+/* What a list of one entry says of each identity, many entries and identities say together. */
+static void test_long_lists(void **state)
+{
+    enum { ENTRIES = 60, ROUNDS = 300 };
+    unsigned seed = 1;
+    (void)state;
+    for (int round = 0; round < ROUNDS; round++) {
+        char texts[ENTRIES + 3][16];
+        struct zks__ace asked[ENTRIES];
+        struct zks__acl *one[ENTRIES];
+        struct zks__id who[3];
+        struct fixture f;
+        size_t n = 1 + (size_t)rand_r(&seed) % ENTRIES;
+        begin(&f);
+        for (size_t i = 0; i < n; i++) {
+            asked[i] = random_entry(&seed, texts[i]);
+            one[i] = make(&f, &asked[i], 1, &no_ids);
+        }
+        for (size_t i = 0; i < COUNT(who); i++) {
+            who[i] = random_entry(&seed, texts[ENTRIES + i]).id;
+        }
+        struct zks__acl *acl = make(&f, asked, n, &no_ids);
+        const struct zks__ids ids = {who, COUNT(who)};
+        for (int32_t perms = 0; perms < 32; perms++) {
+            bool any = false;
+            for (size_t i = 0; i < n; i++) {
+                any |= zks__acl_allows(one[i], perms, &ids);
+            }
+            assert_int_equal(zks__acl_allows(acl, perms, &ids), any);
+        }
+        for (size_t i = 0; i < n; i++) {
+            zks__acl_drop(&f.acls, one[i]);
+        }
+        zks__acl_drop(&f.acls, acl);
+        end(&f);
+    }
+}
+
 static void test_no_list(void **state)
 {
     (void)state;
@@ -620,6 +674,7 @@ int main(void)
         cmocka_unit_test(test_lists),
         cmocka_unit_test(test_rights),
         cmocka_unit_test(test_any_of_several),
+        cmocka_unit_test(test_long_lists),
         cmocka_unit_test(test_no_list),
         cmocka_unit_test(test_equal_lists_are_kept_once),
         cmocka_unit_test(test_other_lists),
