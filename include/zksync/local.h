@@ -101,7 +101,8 @@ struct zks_local_claim {
     const char *listen; /* Where to listen: the last port, or "127.0.0.1:0". */
     const char *folder; /* For zks_server_options. */
     const char *secret;
-    const char *log; /* The path of its log. */
+    const char *log;  /* The path of its log. */
+    uint32_t wait_ms; /* Before it may serve: see zks_local_lease(). */
 };
 
 /* zks_local_claim: makes the calling process the user's local server, which nobody finds before
@@ -112,6 +113,9 @@ struct zks_local_claim {
  *  ZKS_ENOMEM, ZKS_EINVAL
  * zks_local_publish: from now on others find it, at this address; where `open` they present no secret.
  *  ZKS_ESYSTEM  it cannot be written down; nobody finds it.
+ * zks_local_lease: writes down, beside the folder, for how long clients may count on what their sessions hold
+ *               (zks_server_lease_ms): before publishing, whenever it has changed, and when the server has been
+ *               closed.  If the folder has gone by the next claim, that has to wait for so long (wait_ms).
  * zks_local_claim_check: whether server.lock is still where it was; to be called twice a second.
  *  ZKS_ENOENT   it, or the folder, has been removed, renamed or replaced: nobody finds this server any more.
  *               Close the server at once, and release the claim when the leases of its clients have expired
@@ -122,6 +126,7 @@ struct zks_local_claim {
  * Since 0.1. */
 ZKS_EXPORT int zks_local_claim(zks_log_cb log, void *log_arg, struct zks_local_claim **claim);
 ZKS_EXPORT int zks_local_publish(struct zks_local_claim *claim, const char *address, bool open);
+ZKS_EXPORT void zks_local_lease(struct zks_local_claim *claim, int64_t lease_ms);
 ZKS_EXPORT int zks_local_claim_check(struct zks_local_claim *claim);
 ZKS_EXPORT void zks_local_release(struct zks_local_claim *claim);
 

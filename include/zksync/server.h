@@ -117,12 +117,12 @@ ZKS_EXPORT int zks_server_wait(zks_server *server, int64_t timeout_ms);
 ZKS_EXPORT void zks_server_stop(zks_server *server);
 ZKS_EXPORT int zks_server_start(zks_server *server);
 
-/* zks_server_lease_ms: for how long after the server has stopped a client may count on what its session holds and
- * the next server on this folder knows nothing of: if the folder has been removed, renamed or replaced, the longest
- * timeout of a session that had ephemerals, and else 0.  Nobody may grant the same locks before.
- *  ZKS_EBUSY  it runs.
- * Since 0.1. */
-ZKS_EXPORT int64_t zks_server_lease_ms(zks_server *server);
+/* zks_server_lease_ms: for how long clients may count on what their sessions hold, from now on or from when the
+ * server has stopped: while it runs the longest session timeout that it has granted, and then the longest of a session
+ * that had ephemerals, 0 for none.  *lost, if `lost` is not NULL, is set to whether the next server on this folder will
+ * know nothing of them, since the folder had been removed, renamed or replaced when the server stopped: nobody may
+ * grant the same locks before.  False while it runs.  Since 0.1. */
+ZKS_EXPORT int64_t zks_server_lease_ms(zks_server *server, bool *lost);
 
 /* What tests do to a session; its number is zks_client_session_id()'s.
  *

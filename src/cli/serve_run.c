@@ -131,6 +131,29 @@ static bool take_signals(struct run *r)
     return r->signals >= 0 && r->ended >= 0;
 }
 
+/* ---- Leases of clients ---- */
+
+static void log_pause(struct run *r, const char *what, int64_t ms)
+{
+    char line[CLI_MESSAGE_SIZE];
+    snprintf(line, sizeof line,
+             "zksync: %s for %.3g s, since the leases of its clients may last so long", what,
+             (double)ms / 1000);
+    log_line(ZKS_LOG_WARN, line, r);
+}
+
+/* False where a descriptor, -1 for none, has become readable before. */
+static bool pause_for(int64_t ms, int fd)
+{
+    struct pollfd polls = {.fd = fd, .events = POLLIN};
+    uint64_t until_ms = zks_clock_ms() + (uint64_t)ms;
+    uint64_t now_ms;
+    while (polls.revents == 0 && (now_ms = zks_clock_ms()) < until_ms) {
+        (void)poll(&polls, 1, (int)(until_ms - now_ms));
+    }
+    return polls.revents == 0;
+}
+
 /* ---- From the claim to the end ---- */
 
 static int fail(struct run *r, int error)
@@ -188,6 +211,7 @@ static int open_server(struct run *r)
                                                   : ZKS_LOG_WARN;
     int rc = r->claim != NULL ? open_local(r, &o) : zks_server_open(&o, &r->server);
     if (rc == 0 && r->claim != NULL) {
+        zks_local_lease(r->claim, zks_server_lease_ms(r->server, NULL));
         rc = zks_local_publish(r->claim, zks_server_address(r->server), r->serve->no_secret);
     }
     return rc;
@@ -229,7 +253,10 @@ static void await_end(struct run *r)
                              {.fd = r->ended, .events = POLLIN}};
     do {
         (void)poll(polls, 2, r->claim != NULL ? CHECK_MS : -1);
-        r->gone = r->claim != NULL && zks_local_claim_check(r->claim) != 0;
+        if (r->claim != NULL) {
+            zks_local_lease(r->claim, zks_server_lease_ms(r->server, NULL));
+            r->gone = zks_local_claim_check(r->claim) != 0;
+        }
     } while (polls[0].revents == 0 && polls[1].revents == 0 && !r->gone);
     if (r->gone) {
         log_line(ZKS_LOG_ERROR,
@@ -243,20 +270,24 @@ static void await_end(struct run *r)
  * the user's local server until no client can, whatever signals come. */
 static void await_leases(struct run *r)
 {
-    int64_t lease_ms = zks_server_lease_ms(r->server);
-    uint64_t until_ms = zks_clock_ms() + (uint64_t)(lease_ms > 0 ? lease_ms : 0);
-    uint64_t now_ms;
-    char line[CLI_MESSAGE_SIZE];
-    if (lease_ms > 0) {
-        snprintf(line, sizeof line,
-                 "zksync: no other local server starts for %.3g s, since the leases of the clients "
-                 "last so long",
-                 (double)lease_ms / 1000);
-        log_line(ZKS_LOG_WARN, line, r);
+    bool lost = false;
+    int64_t lease_ms = zks_server_lease_ms(r->server, &lost);
+    if (lost && lease_ms > 0) {
+        log_pause(r, "no other local server starts", lease_ms);
+        (void)pause_for(lease_ms, -1);
     }
-    while ((now_ms = zks_clock_ms()) < until_ms) {
-        (void)poll(NULL, 0, (int)(until_ms - now_ms));
+    zks_local_lease(r->claim, lost ? 0 : lease_ms);
+}
+
+/* The same where it was killed before it could wait.  False where a signal has come. */
+static bool await_former_leases(struct run *r)
+{
+    uint32_t wait_ms = r->claim != NULL ? r->claim->wait_ms : 0;
+    if (wait_ms > 0) {
+        log_pause(r, "the folder of the last local server has gone: this one does not serve",
+                  wait_ms);
     }
+    return pause_for(wait_ms, r->signals);
 }
 
 static int serve(struct run *r, int ready_fd)
@@ -290,9 +321,11 @@ int cli_serve_run(struct cli_serve *s, int ready_fd)
                  strerror(errno));
     } else {
         rc = s->own ? 0 : claim(&r);
-        rc = rc == 0 ? open_server(&r) : rc;
-        r.opening = rc != 0;
-        rc = rc == 0 ? serve(&r, ready_fd) : rc;
+        if (rc == 0 && await_former_leases(&r)) {
+            rc = open_server(&r);
+            r.opening = rc != 0;
+            rc = rc == 0 ? serve(&r, ready_fd) : rc;
+        }
     }
     int code = rc != 0 ? fail(&r, rc) : CLI_OK;
     zks_server_close(r.server);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "zksync/local.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -30,6 +31,8 @@ struct claim {
     struct zks_local_claim shown;
     struct zks__place place;
     struct zks__claim claimed;
+    struct zks__server_record record;
+    bool published;
     char listen[32];
     char secret[ZKS__SECRET_SIZE];
     zks__place_path folder;
@@ -141,6 +144,29 @@ static int look(const struct zks__place *p, const struct zks__limit *limit, stru
     return 0;
 }
 
+/* Also of one that does not exist. */
+static bool is_empty(const char *folder)
+{
+    DIR *open = opendir(folder);
+    const struct dirent *entry = NULL;
+    while (open != NULL && (entry = readdir(open)) != NULL && entry->d_name[0] == '.') {
+    }
+    if (open != NULL) {
+        (void)closedir(open);
+    }
+    return entry == NULL;
+}
+
+/* For how long the clients of the last server may count on what the next one does not know, in ms. */
+static uint32_t former_lease(const struct zks__place *p)
+{
+    struct zks__former former;
+    zks__place_path data;
+    zks__lockfile_read_former(p, &former);
+    bool lost = former.is_new || is_empty(zks__place_file(p, "data", data));
+    return lost ? (uint32_t)former.lease_ms : 0;
+}
+
 static int say_away(const struct zks__place *p, const struct zks__server_record *r, int error)
 {
     char text[WHERE_MAX];
@@ -165,6 +191,15 @@ static int too_long(const struct zks__place *p)
     }
     if (is_away(p, &r)) {
         return say_away(p, &r, ZKS_EDISCONNECTED);
+    }
+    uint32_t wait_ms = former_lease(p);
+    if (wait_ms > 0) {
+        zks__place_say(p, ZKS_LOG_ERROR,
+                       "zksync: the local server of %s does not serve until the leases of the last "
+                       "one's clients have expired, %.3g s after it was started, since that folder "
+                       "was removed, renamed or replaced",
+                       p->folder, wait_ms / 1000.0);
+        return ZKS_EDISCONNECTED;
     }
     zks__place_say(p, ZKS_LOG_ERROR,
                    "zksync: a local server is being started or ended, which takes too long; see "
@@ -388,7 +423,8 @@ static int fill_claim(struct claim *c)
     read_port(c);
     (void)zks__place_file(&c->place, "data", c->folder);
     (void)zks__place_file(&c->place, "server.log", c->log);
-    c->shown = (struct zks_local_claim){c->listen, c->folder, c->secret, c->log};
+    c->shown =
+        (struct zks_local_claim){c->listen, c->folder, c->secret, c->log, former_lease(&c->place)};
     /* Nobody else can make it: the claim is ours. */
     return zks__secret_make(&c->place, c->secret);
 }
@@ -415,16 +451,30 @@ int zks_local_publish(struct zks_local_claim *claim, const char *address, bool o
 {
     zks__error_begin();
     struct claim *c = (struct claim *)(void *)claim;
-    struct zks__server_record r = {.pid = getpid(), .open = open};
+    struct zks__server_record *r = &c->record;
     const char *port = strrchr(address, ':');
-    zks__host_get(&r.host);
-    (void)snprintf(r.address, sizeof r.address, "%s", address);
+    r->pid = getpid();
+    r->open = open;
+    zks__host_get(&r->host);
+    (void)snprintf(r->address, sizeof r->address, "%s", address);
     /* On a full disk it need not be written again. */
     bool known = port != NULL && strcmp(strrchr(c->listen, ':'), port) == 0;
     if (port == NULL || (!known && zks__place_write(&c->place, "port", port + 1) != 0)) {
         return ZKS_ESYSTEM;
     }
-    return zks__lockfile_publish(&c->place, &c->claimed, &r);
+    int rc = zks__lockfile_publish(&c->place, &c->claimed, r);
+    c->published = rc == 0;
+    return rc;
+}
+
+void zks_local_lease(struct zks_local_claim *claim, int64_t lease_ms)
+{
+    struct claim *c = (struct claim *)(void *)claim;
+    bool differs = lease_ms != c->record.lease_ms;
+    c->record.lease_ms = lease_ms;
+    if (differs && c->published) {
+        zks__lockfile_lease(&c->claimed, &c->record);
+    }
 }
 
 int zks_local_claim_check(struct zks_local_claim *claim)

@@ -33,34 +33,39 @@ static int is_locked(int fd, int byte)
     return fcntl(fd, F_OFD_GETLK, &lock) != 0 ? -1 : lock.l_type != F_UNLCK;
 }
 
-/* 1 or 0, or -1 with errno set. */
-static int parse(int fd, struct zks__server_record *record)
+static bool read_text(int fd, char text[TEXT_MAX])
 {
-    char text[TEXT_MAX];
+    ssize_t len = pread(fd, text, TEXT_MAX - 1, 0);
+    text[len > 0 ? len : 0] = '\0';
+    return len >= 0;
+}
+
+static bool parse(const char *text, struct zks__server_record *record)
+{
     char mode[8];
     long long pid = 0;
+    long long lease_ms = 0;
     struct zks__host *h = &record->host;
-    ssize_t len = pread(fd, text, sizeof text - 1, 0);
-    if (len < 0) {
-        return -1;
-    }
-    text[len] = '\0';
     int found = sscanf(text,
                        "address %79s\npid %lld\nhost %71s\nboot %39s\nnet %39s\npids %39s\n"
-                       "access %7s\n",
-                       record->address, &pid, h->name, h->boot, h->net, h->pids, mode);
+                       "access %7s\nlease %lld\n",
+                       record->address, &pid, h->name, h->boot, h->net, h->pids, mode, &lease_ms);
     record->pid = pid;
-    record->open = found == 7 && strcmp(mode, "open") == 0;
-    return found == 7 && pid > 0;
+    record->lease_ms = lease_ms;
+    record->open = found >= 7 && strcmp(mode, "open") == 0;
+    return found >= 7 && pid > 0;
 }
 
 /* What is not known is never an answer: a lock that cannot be tested is not free. */
 static int read_record(int fd, struct zks__server_record *record)
 {
+    char text[TEXT_MAX];
     int written = is_locked(fd, WRITTEN);
-    int parsed = written > 0 ? parse(fd, record) : written;
-    if (parsed != 0) {
-        return parsed > 0 ? 0 : ZKS_ESYSTEM;
+    if (written < 0 || (written > 0 && !read_text(fd, text))) {
+        return ZKS_ESYSTEM;
+    }
+    if (written > 0 && parse(text, record)) {
+        return 0;
     }
     int claimed = is_locked(fd, CLAIM);
     return claimed < 0 ? ZKS_ESYSTEM : claimed > 0 ? ZKS__UNSETTLED : ZKS__NONE;
@@ -101,6 +106,37 @@ int zks__lockfile_read_beside(const struct zks__place *p, struct zks__server_rec
         (void)close(fd);
     }
     return rc == ZKS_ESYSTEM ? ZKS__NONE : rc;
+}
+
+static void read_and_close(int fd, char text[TEXT_MAX])
+{
+    text[0] = '\0';
+    if (fd >= 0) {
+        (void)read_text(fd, text);
+        (void)close(fd);
+    }
+}
+
+/* Nobody has survived a host that was started again since. */
+static bool has_ended(const struct zks__host *h)
+{
+    struct zks__host here;
+    zks__host_get(&here);
+    return strcmp(h->name, here.name) == 0 && !zks__host_same(h, &here);
+}
+
+void zks__lockfile_read_former(const struct zks__place *p, struct zks__former *former)
+{
+    char beside[TEXT_MAX];
+    char file[TEXT_MAX];
+    struct zks__server_record r;
+    *former = (struct zks__former){0, false};
+    read_and_close(open_beside(p, O_RDONLY), beside);
+    read_and_close(zks__place_open(p, server_lock, O_RDONLY), file);
+    if (parse(beside, &r) && !has_ended(&r.host)) {
+        former->lease_ms = r.lease_ms;
+        former->is_new = file[0] == '\0' || strncmp(beside, file, strlen(file)) != 0;
+    }
 }
 
 /* ---- Claims ---- */
@@ -176,26 +212,42 @@ void zks__lockfile_started(int claim)
 }
 
 /* In this order a full disk has room for it if it had room for the last one. */
-static bool write_record(int fd, const char *text, int len)
+static bool write_record(int fd, const char *text, size_t len)
 {
-    return pwrite(fd, text, (size_t)len, 0) == len && ftruncate(fd, len) == 0 && lock(fd, WRITTEN);
+    return pwrite(fd, text, len, 0) == (ssize_t)len && ftruncate(fd, (off_t)len) == 0 &&
+           lock(fd, WRITTEN);
+}
+
+/* The length, 0 if it does not fit. */
+static size_t format(char text[TEXT_MAX], const struct zks__server_record *record)
+{
+    const struct zks__host *h = &record->host;
+    int len = snprintf(text, TEXT_MAX,
+                       "address %s\npid %lld\nhost %s\nboot %s\nnet %s\npids %s\naccess %s\n",
+                       record->address, (long long)record->pid, h->name, h->boot, h->net, h->pids,
+                       record->open ? "open" : "secret");
+    return len > 0 && len < TEXT_MAX ? (size_t)len : 0;
+}
+
+/* That it is locked is what counts first.  A text that is an earlier server's would only make the next one wait. */
+void zks__lockfile_lease(const struct zks__claim *claim, const struct zks__server_record *record)
+{
+    char text[TEXT_MAX];
+    size_t len = format(text, record);
+    int more = snprintf(text + len, sizeof text - len, "lease %lld\n", (long long)record->lease_ms);
+    if (claim->beside >= 0 && !write_record(claim->beside, text, len + (size_t)more)) {
+        (void)!ftruncate(claim->beside, 0);
+    }
 }
 
 int zks__lockfile_publish(const struct zks__place *p, const struct zks__claim *claim,
                           const struct zks__server_record *record)
 {
     char text[TEXT_MAX];
-    const struct zks__host *h = &record->host;
-    int len = snprintf(text, sizeof text,
-                       "address %s\npid %lld\nhost %s\nboot %s\nnet %s\npids %s\naccess %s\n",
-                       record->address, (long long)record->pid, h->name, h->boot, h->net, h->pids,
-                       record->open ? "open" : "secret");
-    bool fits = len > 0 && (size_t)len < sizeof text;
-    if (fits && claim->beside >= 0) {
-        (void)write_record(claim->beside, text, len); /* That it is locked is what counts. */
-    }
+    size_t len = format(text, record);
+    zks__lockfile_lease(claim, record);
     errno = ENOSPC; /* Of a write that is cut off. */
-    return fits && write_record(claim->file, text, len)
+    return len > 0 && write_record(claim->file, text, len)
                ? 0
                : zks__place_fails(p, server_lock, "cannot be written");
 }

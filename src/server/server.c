@@ -53,7 +53,8 @@ struct zks_server {
     struct order *carried_out; /* They are done when all is durable. */
     bool running;
     int outcome;       /* Of the last run: 0 or ZKS_ESYSTEM. */
-    uint32_t lease_ms; /* At the end of it. */
+    uint32_t lease_ms; /* At the end of it, */
+    bool lost;         /* and whether the folder had gone. */
 };
 
 static void log_of_peers(void *arg, int level, const char *line)
@@ -222,11 +223,13 @@ static void *run(void *arg)
     close_listener(&s->loop);
     zks__peers_close(&s->loop.peers);
     uint32_t lease_ms = zks__service_lease_ms(&s->service);
+    bool lost = zks__service_is_lost(&s->service);
     zks__service_pause(&s->service);
     (void)pthread_mutex_lock(&s->lock);
     close_fds(&s->loop);
     s->running = false;
     s->lease_ms = lease_ms;
+    s->lost = lost;
     s->outcome = end == ZKS__LOOP_FAILED ? ZKS_ESYSTEM : 0;
     finish(&s->carried_out, true);
     finish(&s->orders, true);
@@ -506,10 +509,14 @@ int zks_server_wait(zks_server *server, int64_t timeout_ms)
     return rc;
 }
 
-int64_t zks_server_lease_ms(zks_server *server)
+int64_t zks_server_lease_ms(zks_server *server, bool *lost)
 {
     (void)pthread_mutex_lock(&server->lock);
-    int64_t lease_ms = server->running ? ZKS_EBUSY : (int64_t)server->lease_ms;
+    bool running = server->running;
+    uint32_t lease_ms = running ? zks__service_granted_ms(&server->service) : server->lease_ms;
+    if (lost != NULL) {
+        *lost = !running && server->lost;
+    }
     (void)pthread_mutex_unlock(&server->lock);
     return lease_ms;
 }

@@ -42,6 +42,13 @@ static int no_memory(char why[ZKS__WHY_SIZE])
     return ZKS__J_NOMEM;
 }
 
+static void note_granted(struct zks__service *s, uint32_t timeout_ms)
+{
+    if (timeout_ms > zks__service_granted_ms(s)) {
+        atomic_store_explicit(&s->granted_ms, timeout_ms, memory_order_relaxed);
+    }
+}
+
 /* Nobody has been heard of while the server was not there, so all have their whole time again. */
 static int track_sessions(struct zks__service *s, char why[ZKS__WHY_SIZE])
 {
@@ -57,6 +64,7 @@ static int track_sessions(struct zks__service *s, char why[ZKS__WHY_SIZE])
         if (zks__sessions_add(&s->sessions, session->id, session->timeout_ms, s->now_ms) != 0) {
             return no_memory(why);
         }
+        note_granted(s, session->timeout_ms);
     }
     return 0;
 }
@@ -142,14 +150,21 @@ int zks__service_check(struct zks__service *s, char why[ZKS__WHY_SIZE])
     return zks__journal_check(s->journal, why);
 }
 
+bool zks__service_is_lost(const struct zks__service *s)
+{
+    char why[ZKS__WHY_SIZE];
+    return s->journal != NULL && zks__journal_check(s->journal, why) != 0;
+}
+
+uint32_t zks__service_granted_ms(const struct zks__service *s)
+{
+    return atomic_load_explicit(&s->granted_ms, memory_order_relaxed);
+}
+
 uint32_t zks__service_lease_ms(const struct zks__service *s)
 {
     const struct zks__session *session = NULL;
-    char why[ZKS__WHY_SIZE];
     uint32_t longest_ms = 0;
-    if (s->journal == NULL || zks__journal_check(s->journal, why) == 0) {
-        return 0;
-    }
     while ((session = zks__tree_next_session(s->tree, session)) != NULL) {
         if (session->timeout_ms > longest_ms &&
             zks__tree_ephemerals(s->tree, session->id, "", NULL) != NULL) {
@@ -234,6 +249,7 @@ int zks__service_open_session(struct zks__service *s, const struct zks__session 
     if (code != 0) {
         return code;
     }
+    note_granted(s, session->timeout_ms);
     const struct zks__txn txn = next_txn(s);
     code = zks__tree_open_session(s->tree, &txn, session);
     if (code != 0) {

@@ -37,6 +37,7 @@ struct zks__service {
     uint64_t compacted_ms; /* and when the files were last compacted. */
     uint64_t check_ms;     /* When to look whether the folder is still there. */
     uint64_t syncs;
+    _Atomic uint32_t granted_ms; /* The longest timeout of a session so far. */
 };
 
 /* zks__service_open: it may not be moved then.  An enum zks__journal_error, with a sentence, where it fails; then nothing is open.
@@ -85,9 +86,13 @@ int64_t zks__service_expired(struct zks__service *s);
 void zks__service_reap(struct zks__service *s);
 
 /* zks__service_check: now and then, as zks__journal_check(); 0 where there is none.
- * zks__service_lease_ms: for how long a client may count on its ephemerals that the next server does not have: the
- * longest timeout of a session that has any where the folder is not there any more, else 0. */
+ * zks__service_is_lost: whether the next server will not find what this one has, since the folder has gone. */
 int zks__service_check(struct zks__service *s, char why[ZKS__WHY_SIZE]);
+bool zks__service_is_lost(const struct zks__service *s);
+
+/* zks__service_granted_ms: the longest timeout of a session so far; for any thread.  zks__service_lease_ms: that of
+ * the sessions that have ephemerals now, 0 for none. */
+uint32_t zks__service_granted_ms(const struct zks__service *s);
 uint32_t zks__service_lease_ms(const struct zks__service *s);
 
 /* zks__service_sync: as zks__journal_sync(); 0 where there is none.  Writes make a batch that has become

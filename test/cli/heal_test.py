@@ -223,8 +223,46 @@ class Folder(Local):
     def test_its_data_removed(self):
         self.taken(lambda: shutil.rmtree(self.file("data")))
 
+    def killed(self, take):
+        """Then nobody waits for the leases but the next server."""
+        beside = os.path.join(os.path.dirname(self.state), ".zksync.lock")
+
+        def lease():
+            with open(beside, encoding="ascii") as file:
+                return file.read().splitlines()[-1]
+
+        def take_killed():
+            await_true(lambda: lease() == "lease 4000", "the lease is written down")
+            self.kill_server()
+            take()
+        self.taken(take_killed)
+        with open(self.file("server.log"), encoding="ascii") as file:
+            self.assertIn("does not serve for 4 s", file.read())
+
+    def test_removed_after_a_kill(self):
+        def remove():
+            shutil.rmtree(self.state)
+            result = self.use("ping", ZKSYNC_CONNECT_TIMEOUT="1s")
+            self.assertEqual(result.code, 69, result.err)
+            self.assertIn(f"server of {self.state} does not serve until the leases of the last one's", result.err)
+        self.killed(remove)
+
+    def test_its_data_removed_after_a_kill(self):
+        self.killed(lambda: shutil.rmtree(self.file("data")))
+
+    def test_replaced_after_a_kill(self):
+        """By what an earlier server has left."""
+        self.assertEqual(self.use("ping").code, 0)
+        self.assertEqual(self.use("serve", "--stop").code, 0)
+        os.rename(self.state, self.state + ".old")
+
+        def replace():
+            shutil.rmtree(self.state)
+            os.rename(self.state + ".old", self.state)
+        self.killed(replace)
+
     def test_nobody_waits_longer_than_wanted(self):
-        holder = self.hold_local("lock", "/a")
+        holder = self.hold_local("lock", "-T", "4s", "/a")
         server = self.server()
         shutil.rmtree(self.state)
         result = self.use("lock", "-n", "/a", "true", ZKSYNC_CONNECT_TIMEOUT="1s")

@@ -672,6 +672,7 @@ static void a_folder_that_is_taken_away(void **state)
     char command[64];
     char here[PATH_MAX];
     struct party holder;
+    bool lost = true;
     zks_server *server = NULL;
     zks_server_options options = ZKS_SERVER_OPTIONS_INIT;
     (void)state;
@@ -683,15 +684,17 @@ static void a_folder_that_is_taken_away(void **state)
     assert_int_equal(chdir(here), 0);
     party_open(&holder, zks_server_address(server), (uint32_t)timeout_ms, path);
     party_write(&holder);
-    it_equal((int)zks_server_lease_ms(server), ZKS_EBUSY);
+    it_equal((int)zks_server_lease_ms(server, &lost), timeout_ms);
     zks_server_stop(server);
-    it_equal((int)zks_server_lease_ms(server), 0);
+    it_equal((int)zks_server_lease_ms(server, &lost), timeout_ms);
+    assert_false(lost);
     it_ok(zks_server_start(server));
     it_equal(zks_server_wait(server, 1200), ZKS_ETIMEDOUT);
     (void)snprintf(away, sizeof away, "%s.away", home);
     assert_int_equal(rename(home, away), 0);
     it_equal(zks_server_wait(server, IT_LIMIT_MS), ZKS_ESYSTEM);
-    it_equal((int)zks_server_lease_ms(server), timeout_ms);
+    it_equal((int)zks_server_lease_ms(server, &lost), timeout_ms);
+    assert_true(lost);
     party_close(&holder);
     zks_server_close(server);
     (void)snprintf(command, sizeof command, "rm -r %s", away);

@@ -129,6 +129,63 @@ static void test_a_folder_that_goes(void **state)
     zks_local_release(claim());
 }
 
+static void run(const char *command)
+{
+    char line[128];
+    (void)snprintf(line, sizeof line, command, home);
+    assert_int_equal(system(line), 0);
+}
+
+static void serve_once(int64_t lease_ms)
+{
+    struct zks_local_claim *server = claim();
+    assert_int_equal(server->wait_ms, 0);
+    run("mkdir -p %s/zksync/data && touch $XDG_STATE_HOME/zksync/data/lock");
+    zks_local_lease(server, 20000);
+    assert_int_equal(zks_local_publish(server, "127.0.0.1:9", false), 0);
+    zks_local_lease(server, lease_ms);
+    zks_local_release(server);
+}
+
+static void expect_wait(uint32_t wait_ms)
+{
+    struct zks_local_claim *next = claim();
+    assert_int_equal(next->wait_ms, wait_ms);
+    zks_local_release(next);
+}
+
+/* What the clients of a server that has ended may count on is not in a folder that is new. */
+static void test_a_folder_that_has_gone(void **state)
+{
+    static const char boot[] = "sed -i 's/^boot .*/boot 1/' %s/.zksync.lock";
+    static const char name[] = "sed -i 's/^host .*/host elsewhere/' %s/.zksync.lock";
+    (void)state;
+    serve_once(5000);
+    serve_once(5000); /* The folder is the same. */
+    run("rm -r %s/zksync");
+    expect_wait(5000);
+    expect_wait(5000); /* Nobody has served meanwhile. */
+    run("rm %s/.zksync.lock");
+    serve_once(5000);
+    run("rm -r %s/zksync/data");
+    expect_wait(5000);
+    run("mkdir %s/zksync/data");
+    expect_wait(5000);
+    run("rm %s/.zksync.lock");
+    serve_once(5000);
+    run("rm %s/zksync/server.lock"); /* Who knows whose data these are? */
+    expect_wait(5000);
+    run(boot); /* The host has been started again, and with it each client. */
+    expect_wait(0);
+    run(name); /* No, it is another one's. */
+    expect_wait(5000);
+    run(": > %s/.zksync.lock"); /* As after a write that failed. */
+    expect_wait(0);
+    serve_once(0);
+    run("rm -r %s/zksync");
+    expect_wait(0);
+}
+
 /* A child has copies of all descriptors, which must not hold a claim that its parent has given up. */
 static void test_a_child_that_was_forked(void **state)
 {
@@ -157,6 +214,7 @@ int main(void)
         cmocka_unit_test(test_a_look_is_in_nobodys_way),
         cmocka_unit_test(test_a_server_that_ends),
         cmocka_unit_test(test_a_folder_that_goes),
+        cmocka_unit_test(test_a_folder_that_has_gone),
         cmocka_unit_test(test_a_child_that_was_forked),
     };
     return cmocka_run_group_tests(tests, make_home, remove_home);
