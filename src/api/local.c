@@ -22,6 +22,7 @@ enum {
     SOON_MS = 1000,   /* ... up to this, as long as the lease may last ... */
     SELDOM_MS = 5000, /* ... and later up to this. */
     LONG_MS = 30000,
+    FAILED_MS = 1000, /* From one start that fails to the next, of all clients. */
     LASTING_MS = 5000
 };
 
@@ -73,7 +74,7 @@ int zks__local_open(zks_client *c)
     limit_ms = limit_ms > 0 && limit_ms < OPEN_MS ? limit_ms : OPEN_MS;
     struct zks__limit limit = zks__limit_of(limit_ms, -1);
     int rc = zks__local_way_init(&s->way, log_line, s);
-    rc = rc == 0 ? zks__local_start(&s->way, &limit, &s->present) : rc;
+    rc = rc == 0 ? zks__local_start(&s->way, 0, &limit, &s->present) : rc;
     if (rc != 0) {
         return rc;
     }
@@ -156,7 +157,7 @@ static void look(struct zks__local_server *s)
     struct zks__limit limit = zks__limit_of(START_MS, s->cancel_fd);
     s->heard[0] = '\0';
     zks__error_begin();
-    int rc = zks__local_start(&s->way, &limit, &local);
+    int rc = zks__local_start(&s->way, FAILED_MS, &limit, &local);
     if (rc != 0) {
         complain(s);
         return;

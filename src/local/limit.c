@@ -26,8 +26,15 @@ int zks__limit_left(const struct zks__limit *limit)
 
 bool zks__limit_poll(const struct zks__limit *limit, int fd, short events, int most_ms)
 {
+    return zks__limit_poll_two(limit, fd, events, -1, most_ms);
+}
+
+bool zks__limit_poll_two(const struct zks__limit *limit, int fd, short events, int other,
+                         int most_ms)
+{
     struct pollfd polls[] = {{.fd = fd, .events = events},
-                             {.fd = limit->cancel_fd, .events = POLLIN}};
+                             {.fd = limit->cancel_fd, .events = POLLIN},
+                             {.fd = other, .events = POLLIN}};
     int left_ms = zks__limit_left(limit);
-    return poll(polls, 2, left_ms < most_ms ? left_ms : most_ms) > 0 && polls[0].revents != 0;
+    return poll(polls, 3, left_ms < most_ms ? left_ms : most_ms) > 0 && polls[0].revents != 0;
 }

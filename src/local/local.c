@@ -264,9 +264,39 @@ static bool is_unusable(const struct zks__place *p, int exit_code, const char *w
     return (exit_code == EX_OSERR || exit_code == ZKS__EXIT_LOST) && strstr(why, path) != NULL;
 }
 
+static void say_failed(const struct zks__place *p, const char *why)
+{
+    zks__place_say(p, ZKS_LOG_ERROR, "zksync: the local server cannot be started: %s", why);
+}
+
+static void note_failure(const struct zks__starter *s, int claim, const char *why)
+{
+    char note[ZKS__PROGRAM_SIZE + ZKS__WHY_MAX + 32];
+    (void)snprintf(note, sizeof note, "%s failed at %llu: %s", s->program,
+                   (unsigned long long)zks_clock_ms(), why);
+    zks__lockfile_note(claim, note);
+}
+
+/* Whether the same program has failed so lately that it would fail again: many clients can lose one server. */
+static bool has_failed(const struct zks__local_way *w, int claim, int64_t pause_ms)
+{
+    char note[ZKS__PROGRAM_SIZE + ZKS__WHY_MAX + 32];
+    unsigned long long at_ms = 0;
+    int why = 0;
+    size_t len = strlen(w->starter.program);
+    zks__lockfile_read_note(claim, note, sizeof note);
+    if (strncmp(note, w->starter.program, len) != 0 ||
+        sscanf(note + len, " failed at %llu: %n", &at_ms, &why) != 1 || why == 0 ||
+        zks_clock_ms() - at_ms >= (uint64_t)pause_ms) {
+        return false;
+    }
+    say_failed(&w->place, note + len + why);
+    return true;
+}
+
 /* One of many comes so far at a time; the others look until there is a server.  Whoever starts one by
  * hand meanwhile may be faster, and that is as good. */
-static int start(const struct zks__local_way *w, const struct zks__limit *limit,
+static int start(const struct zks__local_way *w, const struct zks__limit *limit, int claim,
                  struct zks_local *local)
 {
     const struct zks__place *p = &w->place;
@@ -287,7 +317,8 @@ static int start(const struct zks__local_way *w, const struct zks__limit *limit,
     if (rc == 0) {
         local->started = spawned == 0;
     } else if (rc == ZKS__NONE && spawned != 0) {
-        zks__place_say(p, ZKS_LOG_ERROR, "zksync: the local server cannot be started: %s", why);
+        say_failed(p, why);
+        note_failure(&w->starter, claim, why);
         rc = is_unusable(p, exit_code, why) ? ZKS_ESYSTEM : ZKS_EDISCONNECTED;
     } else if (rc == ZKS__NONE) {
         rc = ZKS__UNSETTLED; /* It was there, and has gone. */
@@ -296,7 +327,7 @@ static int start(const struct zks__local_way *w, const struct zks__limit *limit,
 }
 
 static int start_alone(const struct zks__local_way *w, const struct zks__limit *limit,
-                       struct zks_local *local)
+                       int64_t pause_ms, struct zks_local *local)
 {
     int fd = -1;
     int rc = zks__place_make(&w->place);
@@ -304,20 +335,20 @@ static int start_alone(const struct zks__local_way *w, const struct zks__limit *
     if (rc != 0) {
         return rc == ZKS_EBUSY ? ZKS__UNSETTLED : rc;
     }
-    rc = start(w, limit, local);
+    rc = has_failed(w, fd, pause_ms) ? ZKS_EDISCONNECTED : start(w, limit, fd, local);
     zks__lockfile_started(fd);
     return rc;
 }
 
 /* Looks again and again for as long as there is a server that is being started or ended. */
-static int look_until(const struct zks__local_way *w, bool starts, const struct zks__limit *limit,
-                      struct zks_local *local)
+static int look_until(const struct zks__local_way *w, bool starts, int64_t pause_ms,
+                      const struct zks__limit *limit, struct zks_local *local)
 {
     int again_ms = AGAIN_MS;
     for (;;) {
         int rc = look(&w->place, limit, local);
         if (rc == ZKS__NONE && starts) {
-            rc = start_alone(w, limit, local);
+            rc = start_alone(w, limit, pause_ms, local);
         }
         if (rc != ZKS__UNSETTLED) {
             return rc == ZKS__NONE ? ZKS_ENOENT : rc;
@@ -342,10 +373,10 @@ void zks__local_way_close(struct zks__local_way *w)
     zks__starter_close(&w->starter);
 }
 
-int zks__local_start(const struct zks__local_way *w, const struct zks__limit *limit,
-                     struct zks_local *local)
+int zks__local_start(const struct zks__local_way *w, int64_t pause_ms,
+                     const struct zks__limit *limit, struct zks_local *local)
 {
-    return look_until(w, true, limit, local);
+    return look_until(w, true, pause_ms, limit, local);
 }
 
 static int find_or_start(bool starts, int64_t timeout_ms, zks_log_cb log, void *log_arg,
@@ -357,7 +388,7 @@ static int find_or_start(bool starts, int64_t timeout_ms, zks_log_cb log, void *
         return ZKS_EINVAL;
     }
     int rc = zks__local_way_init(&way, log, log_arg);
-    rc = rc == 0 ? look_until(&way, starts, &limit, local) : rc;
+    rc = rc == 0 ? look_until(&way, starts, 0, &limit, local) : rc;
     zks__local_way_close(&way);
     return rc;
 }

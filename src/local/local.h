@@ -19,8 +19,9 @@ struct zks__local_way {
 int zks__local_way_init(struct zks__local_way *w, zks_log_cb log, void *log_arg);
 void zks__local_way_close(struct zks__local_way *w);
 
-/* zks__local_start: zks_local_start(), with a limit that can be canceled. */
-int zks__local_start(const struct zks__local_way *w, const struct zks__limit *limit,
-                     struct zks_local *local);
+/* zks__local_start: zks_local_start(), with a limit that can be canceled.  If a start of the same program, by
+ * anybody, has failed less than `pause_ms` ago, this one fails like that one, and nothing is started. */
+int zks__local_start(const struct zks__local_way *w, int64_t pause_ms,
+                     const struct zks__limit *limit, struct zks_local *local);
 
 #endif

@@ -211,6 +211,19 @@ void zks__lockfile_started(int claim)
     unlock(claim);
 }
 
+void zks__lockfile_note(int claim, const char *text)
+{
+    size_t len = strlen(text);
+    (void)!pwrite(claim, text, len, 0);
+    (void)!ftruncate(claim, (off_t)len);
+}
+
+void zks__lockfile_read_note(int claim, char *text, size_t size)
+{
+    ssize_t len = pread(claim, text, size - 1, 0);
+    text[len > 0 ? len : 0] = '\0';
+}
+
 /* In this order a full disk has room for it if it had room for the last one. */
 static bool write_record(int fd, const char *text, size_t len)
 {

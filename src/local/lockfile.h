@@ -72,8 +72,12 @@ int zks__lockfile_publish(const struct zks__place *p, const struct zks__claim *c
 void zks__lockfile_lease(const struct zks__claim *claim, const struct zks__server_record *record);
 
 /* zks__lockfile_start: 0 and a descriptor that has the claim to start a server, or as zks__lockfile_claim.
- * zks__lockfile_started: gives that up. */
+ * zks__lockfile_started: gives that up.
+ * zks__lockfile_note: while one has it, writes into the file what the next one may want to know.
+ * zks__lockfile_read_note: that; "" for nothing. */
 int zks__lockfile_start(const struct zks__place *p, int *claim);
 void zks__lockfile_started(int claim);
+void zks__lockfile_note(int claim, const char *text);
+void zks__lockfile_read_note(int claim, char *text, size_t size);
 
 #endif

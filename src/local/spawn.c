@@ -215,14 +215,25 @@ static bool is_ready(const char *said)
     return strncmp(said, "ready ", 6) == 0 || strstr(said, "\nready ") != NULL;
 }
 
-/* Until it says that it is ready, has ended, or the time is over. */
-static bool listen_to(int fd, const struct zks__limit *limit, char said[ZKS__WHY_MAX])
+static bool has_ended(int pidfd)
+{
+    struct pollfd end = {.fd = pidfd, .events = POLLIN};
+    return poll(&end, 1, 0) > 0;
+}
+
+/* Until it says that it is ready, has ended, or the time is over.  The end of what it says may never come: a process
+ * that the program has forked meanwhile, or that was started by what is no zksync, can keep the pipe open. */
+static bool listen_to(int fd, int pidfd, const struct zks__limit *limit, char said[ZKS__WHY_MAX])
 {
     size_t len = 0;
     said[0] = '\0';
     for (;;) {
         bool over = zks__limit_left(limit) == 0;
-        bool readable = zks__limit_poll(limit, fd, POLLIN, INT_MAX);
+        bool ended = has_ended(pidfd);
+        bool readable = zks__limit_poll_two(limit, fd, POLLIN, pidfd, INT_MAX);
+        if (!readable && ended) {
+            return false;
+        }
         if (!readable && over) {
             (void)snprintf(said, ZKS__WHY_MAX, "it takes too long to start");
             return false;
@@ -301,7 +312,7 @@ static int spawn(const struct zks__starter *s, bool scoped, const struct zks__li
     }
     int pidfd = pidfd_open(pid, 0);
     bool reaped = pidfd < 0 && errno == ESRCH;
-    bool ready = listen_to(ends[0], limit, why);
+    bool ready = listen_to(ends[0], pidfd, limit, why);
     (void)close(ends[0]);
     *exit_code = reaped ? ZKS__EXIT_LOST : end_child(pid, pidfd, ready);
     if (!ready) {

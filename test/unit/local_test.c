@@ -12,11 +12,13 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <cmocka.h>
 
+#include "local/local.h"
 #include "zksync/zksync.h"
 
 enum { CLAIMS = 5000, ONLOOKERS = 4 };
@@ -26,7 +28,11 @@ static char home[] = "/tmp/zksync-local-XXXXXX";
 static int make_home(void **state)
 {
     (void)state;
-    return mkdtemp(home) != NULL && setenv("XDG_STATE_HOME", home, 1) == 0 ? 0 : -1;
+    /* Without a service manager, which would have its own try at a start. */
+    return mkdtemp(home) != NULL && setenv("XDG_STATE_HOME", home, 1) == 0 &&
+                   setenv("XDG_RUNTIME_DIR", home, 1) == 0
+               ? 0
+               : -1;
 }
 
 static int remove_home(void **state)
@@ -208,6 +214,68 @@ static void test_a_child_that_was_forked(void **state)
     assert_int_equal(waitpid(child, NULL, 0), child);
 }
 
+/* ---- Starting one ---- */
+
+/* A program that is no server: it counts how often it was run, says why it fails, and leaves one behind that keeps
+ * its output open. */
+static void make_program(char path[64])
+{
+    (void)snprintf(path, 64, "%s/program", home);
+    FILE *file = fopen(path, "w");
+    assert_non_null(file);
+    (void)fprintf(file,
+                  "#!/bin/sh\necho >> %s/runs\nsleep 60 &\necho $! >> %s/left\n"
+                  "echo zksync: no luck >&2\nexit 71\n",
+                  home, home);
+    assert_int_equal(fchmod(fileno(file), 0700), 0);
+    assert_int_equal(fclose(file), 0);
+}
+
+static long runs(void)
+{
+    struct stat info;
+    char path[64];
+    (void)snprintf(path, sizeof path, "%s/runs", home);
+    return stat(path, &info) == 0 ? (long)info.st_size : 0;
+}
+
+static void start(struct zks__local_way *way, int64_t pause_ms)
+{
+    struct zks_local local;
+    struct zks__limit limit = zks__limit_of(ZKS_FOREVER, -1);
+    assert_int_equal(zks__local_start(way, pause_ms, &limit, &local), ZKS_EDISCONNECTED);
+    assert_non_null(strstr(zks_last_error(), "cannot be started: no luck"));
+}
+
+/* Of many clients that have lost one server each would try it. */
+static void test_a_start_that_fails(void **state)
+{
+    char path[64];
+    struct zks__local_way way;
+    (void)state;
+    make_program(path);
+    assert_int_equal(setenv("ZKSYNC_COMMAND", path, 1), 0);
+    assert_int_equal(zks__local_way_init(&way, NULL, NULL), 0);
+    start(&way, INT64_MAX);
+    assert_int_equal(runs(), 1);
+    start(&way, INT64_MAX);
+    assert_int_equal(runs(), 1);
+    start(&way, 0);
+    assert_int_equal(runs(), 2);
+    zks__local_way_close(&way);
+    /* Another program may have more luck. */
+    char link[80];
+    (void)snprintf(link, sizeof link, "%s.link", path);
+    assert_int_equal(symlink(path, link), 0);
+    assert_int_equal(setenv("ZKSYNC_COMMAND", link, 1), 0);
+    assert_int_equal(zks__local_way_init(&way, NULL, NULL), 0);
+    start(&way, INT64_MAX);
+    assert_int_equal(runs(), 3);
+    zks__local_way_close(&way);
+    assert_int_equal(unsetenv("ZKSYNC_COMMAND"), 0);
+    run("kill $(cat %s/left)");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -215,6 +283,7 @@ int main(void)
         cmocka_unit_test(test_a_server_that_ends),
         cmocka_unit_test(test_a_folder_that_goes),
         cmocka_unit_test(test_a_folder_that_has_gone),
+        cmocka_unit_test(test_a_start_that_fails),
         cmocka_unit_test(test_a_child_that_was_forked),
     };
     return cmocka_run_group_tests(tests, make_home, remove_home);
