@@ -113,9 +113,9 @@ struct zks_local_claim {
  *  ZKS_ENOMEM, ZKS_EINVAL
  * zks_local_publish: from now on others find it, at this address; where `open` they present no secret.
  *  ZKS_ESYSTEM  it cannot be written down; nobody finds it.
- * zks_local_lease: writes down, beside the folder, for how long clients may count on what their sessions hold
- *               (zks_server_lease_ms): before publishing, whenever it has changed, and when the server has been
- *               closed.  If the folder has gone by the next claim, that has to wait for so long (wait_ms).
+ * zks_local_lease: writes down, beside the folder, for how long clients may count on what their sessions hold: as
+ *               zks_server_options.lease, and when the server has stopped (zks_server_lease_ms).  If the folder has
+ *               gone by the next claim, that has to wait for so long (wait_ms).  Any thread.
  * zks_local_claim_check: whether server.lock is still where it was; to be called twice a second.
  *  ZKS_ENOENT   it, or the folder, has been removed, renamed or replaced: nobody finds this server any more.
  *               Close the server at once, and release the claim when the leases of its clients have expired

@@ -74,12 +74,18 @@ typedef struct zks_server_options {
     zks_log_cb log;
     void *log_arg;
     enum zks_log_level log_level; /* Default ZKS_LOG_WARN. */
+
+    /* Called before a client is told of a session timeout that is longer than each before, on the server's thread,
+     * and in zks_server_open and zks_server_start for the sessions that the folder has: for so long clients may
+     * count on what they hold, also if this process is killed.  It must not call the server.  NULL: nothing. */
+    void (*lease)(int64_t longest_ms, void *arg);
+    void *lease_arg;
 } zks_server_options;
 
 #define ZKS_SERVER_OPTIONS_INIT                                                                    \
     {                                                                                              \
         sizeof(zks_server_options), NULL, false, NULL, NULL, false, 0, 0, 0, 0, ZKS_FOREVER, 0, 0, \
-            0, 0, 0, 0, 0, 0, NULL, NULL, ZKS_LOG_WARN                                             \
+            0, 0, 0, 0, 0, 0, NULL, NULL, ZKS_LOG_WARN, NULL, NULL                                 \
     }
 
 /* zks_server_open: starts a server; it serves when this returns.  `options` may be NULL for the
@@ -117,11 +123,13 @@ ZKS_EXPORT int zks_server_wait(zks_server *server, int64_t timeout_ms);
 ZKS_EXPORT void zks_server_stop(zks_server *server);
 ZKS_EXPORT int zks_server_start(zks_server *server);
 
-/* zks_server_lease_ms: for how long clients may count on what their sessions hold, from now on or from when the
- * server has stopped: while it runs the longest session timeout that it has granted, and then the longest of a session
- * that had ephemerals, 0 for none.  *lost, if `lost` is not NULL, is set to whether the next server on this folder will
- * know nothing of them, since the folder had been removed, renamed or replaced when the server stopped: nobody may
- * grant the same locks before.  False while it runs.  Since 0.1. */
+/* zks_server_lease_ms: for how long after the server has stopped clients may count on what their sessions hold: the
+ * longest timeout of a session that had ephemerals, 0 for none.  *lost is set to whether the next server on this folder
+ * will know nothing of them, since the folder had been removed, renamed or replaced: then nobody may grant the same
+ * locks before.
+ *  ZKS_EBUSY   it runs; *lost is not touched.
+ *  ZKS_EINVAL  lost is NULL.
+ * Since 0.1. */
 ZKS_EXPORT int64_t zks_server_lease_ms(zks_server *server, bool *lost);
 
 /* What tests do to a session; its number is zks_client_session_id()'s.

@@ -181,6 +181,11 @@ static int claim(struct run *r)
     return rc;
 }
 
+static void note_lease(int64_t longest_ms, void *arg)
+{
+    zks_local_lease(arg, longest_ms);
+}
+
 /* A server that was killed a moment ago may still have its port and its folder: the system takes them away one
  * after the other.  A port that is somebody else's is given up. */
 static int open_local(struct run *r, zks_server_options *o)
@@ -191,6 +196,8 @@ static int open_local(struct run *r, zks_server_options *o)
     o->folder = r->claim->folder;
     o->secret = r->serve->no_secret ? NULL : r->claim->secret;
     o->only_user = !r->serve->no_secret;
+    o->lease = note_lease;
+    o->lease_arg = r->claim;
     for (int i = 0; i < TRIES && (rc = zks_server_open(o, &r->server)) == ZKS_EEXIST; i++) {
         if (i == SAME_PORT_TRIES) {
             o->listen = "127.0.0.1:0";
@@ -211,7 +218,6 @@ static int open_server(struct run *r)
                                                   : ZKS_LOG_WARN;
     int rc = r->claim != NULL ? open_local(r, &o) : zks_server_open(&o, &r->server);
     if (rc == 0 && r->claim != NULL) {
-        zks_local_lease(r->claim, zks_server_lease_ms(r->server, NULL));
         rc = zks_local_publish(r->claim, zks_server_address(r->server), r->serve->no_secret);
     }
     return rc;
@@ -253,10 +259,7 @@ static void await_end(struct run *r)
                              {.fd = r->ended, .events = POLLIN}};
     do {
         (void)poll(polls, 2, r->claim != NULL ? CHECK_MS : -1);
-        if (r->claim != NULL) {
-            zks_local_lease(r->claim, zks_server_lease_ms(r->server, NULL));
-            r->gone = zks_local_claim_check(r->claim) != 0;
-        }
+        r->gone = r->claim != NULL && zks_local_claim_check(r->claim) != 0;
     } while (polls[0].revents == 0 && polls[1].revents == 0 && !r->gone);
     if (r->gone) {
         log_line(ZKS_LOG_ERROR,

@@ -4,6 +4,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -31,6 +32,7 @@ struct claim {
     struct zks_local_claim shown;
     struct zks__place place;
     struct zks__claim claimed;
+    pthread_mutex_t lock; /* Of the record, which zks_local_lease() changes on any thread. */
     struct zks__server_record record;
     bool published;
     char listen[32];
@@ -468,6 +470,7 @@ int zks_local_claim(zks_log_cb log, void *log_arg, struct zks_local_claim **clai
         return zks__error_end(claim == NULL ? ZKS_EINVAL : ZKS_ENOMEM);
     }
     c->claimed = (struct zks__claim)ZKS__CLAIM_INIT;
+    pthread_mutex_init(&c->lock, NULL);
     int rc = zks__place_init(&c->place, log, log_arg);
     rc = rc == 0 ? fill_claim(c) : rc;
     if (rc != 0) {
@@ -478,10 +481,8 @@ int zks_local_claim(zks_log_cb log, void *log_arg, struct zks_local_claim **clai
     return 0;
 }
 
-int zks_local_publish(struct zks_local_claim *claim, const char *address, bool open)
+static int publish(struct claim *c, const char *address, bool open)
 {
-    zks__error_begin();
-    struct claim *c = (struct claim *)(void *)claim;
     struct zks__server_record *r = &c->record;
     const char *port = strrchr(address, ':');
     r->pid = getpid();
@@ -498,14 +499,26 @@ int zks_local_publish(struct zks_local_claim *claim, const char *address, bool o
     return rc;
 }
 
+int zks_local_publish(struct zks_local_claim *claim, const char *address, bool open)
+{
+    struct claim *c = (struct claim *)(void *)claim;
+    zks__error_begin();
+    pthread_mutex_lock(&c->lock);
+    int rc = publish(c, address, open);
+    pthread_mutex_unlock(&c->lock);
+    return zks__error_end(rc);
+}
+
 void zks_local_lease(struct zks_local_claim *claim, int64_t lease_ms)
 {
     struct claim *c = (struct claim *)(void *)claim;
+    pthread_mutex_lock(&c->lock);
     bool differs = lease_ms != c->record.lease_ms;
     c->record.lease_ms = lease_ms;
     if (differs && c->published) {
         zks__lockfile_lease(&c->claimed, &c->record);
     }
+    pthread_mutex_unlock(&c->lock);
 }
 
 int zks_local_claim_check(struct zks_local_claim *claim)
@@ -521,6 +534,7 @@ void zks_local_release(struct zks_local_claim *claim)
         return;
     }
     zks__lockfile_release(&c->claimed);
+    pthread_mutex_destroy(&c->lock);
     explicit_bzero(c->secret, sizeof c->secret);
     free(c);
 }

@@ -67,6 +67,12 @@ static void log_of_service(void *arg, const char *line)
     log_of_peers(arg, ZKS_LOG_WARN, line);
 }
 
+static void granted(void *arg, uint32_t longest_ms)
+{
+    const zks_server_options *o = &((struct zks_server *)arg)->options;
+    o->lease(longest_ms, o->lease_arg);
+}
+
 static void tell(void *arg, struct zks__watcher *watcher, enum zks__event event, const char *path)
 {
     zks__peers_tell(&((struct zks_server *)arg)->loop.peers, watcher, event, path);
@@ -365,6 +371,7 @@ static int open_service(struct zks_server *s, bool first)
                    .acl_bytes = o->max_bytes,
                    .watch_bytes = o->max_bytes},
         .tell = tell,
+        .granted = o->lease != NULL ? granted : NULL,
         .log = log_of_service,
         .arg = s};
     char why[ZKS__WHY_SIZE] = "";
@@ -511,11 +518,14 @@ int zks_server_wait(zks_server *server, int64_t timeout_ms)
 
 int64_t zks_server_lease_ms(zks_server *server, bool *lost)
 {
+    int64_t lease_ms = ZKS_EBUSY;
+    if (lost == NULL) {
+        return ZKS_EINVAL;
+    }
     (void)pthread_mutex_lock(&server->lock);
-    bool running = server->running;
-    uint32_t lease_ms = running ? zks__service_granted_ms(&server->service) : server->lease_ms;
-    if (lost != NULL) {
-        *lost = !running && server->lost;
+    if (!server->running) {
+        lease_ms = server->lease_ms;
+        *lost = server->lost;
     }
     (void)pthread_mutex_unlock(&server->lock);
     return lease_ms;

@@ -44,8 +44,11 @@ static int no_memory(char why[ZKS__WHY_SIZE])
 
 static void note_granted(struct zks__service *s, uint32_t timeout_ms)
 {
-    if (timeout_ms > zks__service_granted_ms(s)) {
-        atomic_store_explicit(&s->granted_ms, timeout_ms, memory_order_relaxed);
+    if (timeout_ms > s->granted_ms) {
+        s->granted_ms = timeout_ms;
+        if (s->options.granted != NULL) {
+            s->options.granted(s->options.arg, timeout_ms);
+        }
     }
 }
 
@@ -154,11 +157,6 @@ bool zks__service_is_lost(const struct zks__service *s)
 {
     char why[ZKS__WHY_SIZE];
     return s->journal != NULL && zks__journal_check(s->journal, why) != 0;
-}
-
-uint32_t zks__service_granted_ms(const struct zks__service *s)
-{
-    return atomic_load_explicit(&s->granted_ms, memory_order_relaxed);
 }
 
 uint32_t zks__service_lease_ms(const struct zks__service *s)

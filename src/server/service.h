@@ -18,8 +18,11 @@ struct zks__service_options {
     uint32_t reap_ms;
     struct zks__tree_limits limits;
     void (*tell)(void *arg, struct zks__watcher *watcher, enum zks__event event, const char *path);
+    void (*granted)(
+        void *arg,
+        uint32_t longest_ms); /* A session has a longer timeout than each before; may be NULL. */
     void (*log)(void *arg, const char *line);
-    void *arg; /* Of both. */
+    void *arg; /* Of the three. */
 };
 
 struct zks__service {
@@ -37,7 +40,7 @@ struct zks__service {
     uint64_t compacted_ms; /* and when the files were last compacted. */
     uint64_t check_ms;     /* When to look whether the folder is still there. */
     uint64_t syncs;
-    _Atomic uint32_t granted_ms; /* The longest timeout of a session so far. */
+    uint32_t granted_ms; /* The longest timeout of a session so far. */
 };
 
 /* zks__service_open: it may not be moved then.  An enum zks__journal_error, with a sentence, where it fails; then nothing is open.
@@ -90,9 +93,7 @@ void zks__service_reap(struct zks__service *s);
 int zks__service_check(struct zks__service *s, char why[ZKS__WHY_SIZE]);
 bool zks__service_is_lost(const struct zks__service *s);
 
-/* zks__service_granted_ms: the longest timeout of a session so far; for any thread.  zks__service_lease_ms: that of
- * the sessions that have ephemerals now, 0 for none. */
-uint32_t zks__service_granted_ms(const struct zks__service *s);
+/* zks__service_lease_ms: the longest timeout of a session that has ephemerals, 0 for none. */
 uint32_t zks__service_lease_ms(const struct zks__service *s);
 
 /* zks__service_sync: as zks__journal_sync(); 0 where there is none.  Writes make a batch that has become

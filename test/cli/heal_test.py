@@ -225,14 +225,7 @@ class Folder(Local):
 
     def killed(self, take):
         """Then nobody waits for the leases but the next server."""
-        beside = os.path.join(os.path.dirname(self.state), ".zksync.lock")
-
-        def lease():
-            with open(beside, encoding="ascii") as file:
-                return file.read().splitlines()[-1]
-
         def take_killed():
-            await_true(lambda: lease() == "lease 4000", "the lease is written down")
             self.kill_server()
             take()
         self.taken(take_killed)

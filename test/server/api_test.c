@@ -663,6 +663,11 @@ static void nothing_is_left(void **state)
     assert_int_equal(it_threads(), threads);
 }
 
+static void keep_longest(int64_t longest_ms, void *arg)
+{
+    *(int64_t *)arg = longest_ms;
+}
+
 /* It ends, and says for how long its clients may count on what the next server does not know. */
 static void a_folder_that_is_taken_away(void **state)
 {
@@ -673,18 +678,23 @@ static void a_folder_that_is_taken_away(void **state)
     char here[PATH_MAX];
     struct party holder;
     bool lost = true;
+    int64_t longest = 0; /* Written before the holder's session has begun. */
     zks_server *server = NULL;
     zks_server_options options = ZKS_SERVER_OPTIONS_INIT;
     (void)state;
     assert_non_null(mkdtemp(home));
     assert_non_null(getcwd(here, sizeof here));
     assert_int_equal(chdir(home), 0);
+    options.lease = keep_longest;
+    options.lease_arg = &longest;
     options.folder = "data"; /* It stays where it is when the program goes elsewhere. */
     it_ok(zks_server_open(&options, &server));
     assert_int_equal(chdir(here), 0);
     party_open(&holder, zks_server_address(server), (uint32_t)timeout_ms, path);
     party_write(&holder);
-    it_equal((int)zks_server_lease_ms(server, &lost), timeout_ms);
+    it_equal((int)zks_server_lease_ms(server, &lost), ZKS_EBUSY);
+    it_equal((int)zks_server_lease_ms(server, NULL), ZKS_EINVAL);
+    it_equal((int)longest, timeout_ms);
     zks_server_stop(server);
     it_equal((int)zks_server_lease_ms(server, &lost), timeout_ms);
     assert_false(lost);
