@@ -81,6 +81,7 @@ static void test_a_root_that_is_removed(void **state)
     zks_rwlock *held = it_rwlock(client, "/lock");
     zks_rwlock *waits = it_rwlock(waiting, "/lock");
     zks_double_barrier *enters = it_double_barrier(waiting, "/round", 2, "a");
+    zks_double_barrier *entered = it_double_barrier(client, "/alone", 1, "a");
     zks_observer *observer = NULL;
     struct it_op op;
     struct it_op enter;
@@ -101,6 +102,7 @@ static void test_a_root_that_is_removed(void **state)
         it_ok(zks_double_barrier_enter_op(enters, ZKS_FOREVER, &enter.op));
         rawzk_await_children(it->raw, round_at, 1, IT_LIMIT_MS);
         it_ok(zks_rwlock_wrlock(held, IT_LIMIT_MS));
+        it_ok(zks_double_barrier_enter(entered, IT_LIMIT_MS));
         it_ok(zks_rwlock_wrlock_op(waits, ZKS_FOREVER, &op.op));
         it_await(zks_rwlock_waits_for(waits, who, sizeof who) > 0);
         rawzk_delete_tree(it->raw, root);
@@ -114,6 +116,8 @@ static void test_a_root_that_is_removed(void **state)
         all_refused(client, "/a/b/c", REFUSED_MS, ZKS_ENOCHROOT);
         it_equal(zks_remove(client, node, REFUSED_MS), ZKS_ENOCHROOT);
         it_equal(zks_client_ping(client, REFUSED_MS, &ping), ZKS_ENOCHROOT);
+        /* What has gone with the root has ended all the same. */
+        it_ok(zks_double_barrier_leave(entered, REFUSED_MS));
         assert_false(rawzk_exists(it->raw, root, NULL));
         /* It comes back, with data that is written to. */
         rawzk_create_path(it->raw, root);
@@ -126,6 +130,7 @@ static void test_a_root_that_is_removed(void **state)
         (void)zks_rwlock_unlock(held, REFUSED_MS); /* Takes note of the loss. */
         (void)zks_rwlock_unlock(waits, REFUSED_MS);
     }
+    zks_double_barrier_free(entered);
     zks_rwlock_free(held);
     zks_rwlock_free(waits);
     zks_double_barrier_free(enters);
