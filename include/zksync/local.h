@@ -9,12 +9,12 @@
  *   secret        what a client must present; made once, and readable by the user alone
  *   port          where the server last listened: it listens there again where it can
  *   server.lock   locked by the server as long as it lives; what it says counts only while it is
- *   start.lock    locked by whoever starts a server
+ *   start.lock    locked by whoever starts a server; says which start has failed last, and why
  *   server.log    what a server in the background had to say
  *
- * Nothing of it can be stale, for the system lets go of a lock when its process has ended.  The server also
+ * Who the server is cannot be stale, for the system lets go of a lock when its process has ended.  The server also
  * locks the file .zksync.lock beside the folder, so that there is one server also when the folder is removed or
- * renamed. */
+ * renamed.  What that file says of leases stays, for a server that finds other data. */
 #ifndef ZKSYNC_LOCAL_H
 #define ZKSYNC_LOCAL_H
 
@@ -101,8 +101,7 @@ struct zks_local_claim {
     const char *listen; /* Where to listen: the last port, or "127.0.0.1:0". */
     const char *folder; /* For zks_server_options. */
     const char *secret;
-    const char *log;  /* The path of its log. */
-    uint32_t wait_ms; /* Before it may serve: see zks_local_lease(). */
+    const char *log; /* The path of its log. */
 };
 
 /* zks_local_claim: makes the calling process the user's local server, which nobody finds before
@@ -113,9 +112,13 @@ struct zks_local_claim {
  *  ZKS_ENOMEM, ZKS_EINVAL
  * zks_local_publish: from now on others find it, at this address; where `open` they present no secret.
  *  ZKS_ESYSTEM  it cannot be written down; nobody finds it.
- * zks_local_lease: writes down, beside the folder, for how long clients may count on what their sessions hold: as
- *               zks_server_options.lease, and when the server has stopped (zks_server_lease_ms).  If the folder has
- *               gone by the next claim, that has to wait for so long (wait_ms).  Any thread.
+ * zks_local_wait_ms: for how long the server must not serve yet, in ms: 0, unless the data are not those of the last
+ *               server, whose clients may still count on what they hold.  For zks_server_options.opened, which has the
+ *               same arguments.  The wait begins with the call, and if this process ends, another one is told what
+ *               is left of it.
+ * zks_local_lease: for zks_server_options.lease: writes down, beside the folder, for how long clients may count on
+ *               what they hold, if this process is killed.  Any thread.
+ * zks_local_stopped: the same, from now on (zks_server_lease_ms): after the server has stopped.
  * zks_local_claim_check: whether server.lock is still where it was; to be called twice a second.
  *  ZKS_ENOENT   it, or the folder, has been removed, renamed or replaced: nobody finds this server any more.
  *               Close the server at once, and release the claim when the leases of its clients have expired
@@ -126,7 +129,9 @@ struct zks_local_claim {
  * Since 0.1. */
 ZKS_EXPORT int zks_local_claim(zks_log_cb log, void *log_arg, struct zks_local_claim **claim);
 ZKS_EXPORT int zks_local_publish(struct zks_local_claim *claim, const char *address, bool open);
-ZKS_EXPORT void zks_local_lease(struct zks_local_claim *claim, int64_t lease_ms);
+ZKS_EXPORT int64_t zks_local_wait_ms(struct zks_local_claim *claim, const char *id, bool is_empty);
+ZKS_EXPORT void zks_local_lease(struct zks_local_claim *claim, int64_t longest_ms);
+ZKS_EXPORT void zks_local_stopped(struct zks_local_claim *claim, int64_t lease_ms);
 ZKS_EXPORT int zks_local_claim_check(struct zks_local_claim *claim);
 ZKS_EXPORT void zks_local_release(struct zks_local_claim *claim);
 

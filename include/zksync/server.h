@@ -75,17 +75,24 @@ typedef struct zks_server_options {
     void *log_arg;
     enum zks_log_level log_level; /* Default ZKS_LOG_WARN. */
 
-    /* Called before a client is told of a session timeout that is longer than each before, on the server's thread,
-     * and in zks_server_open and zks_server_start for the sessions that the folder has: for so long clients may
-     * count on what they hold, also if this process is killed.  It must not call the server.  NULL: nothing. */
+    /* What a program has to know that must not grant again what clients of a server that was killed count on.  They
+     * must not call the server.  NULL: nothing.
+     *
+     * lease: before a client is told of a session timeout that is longer than each before; on the server's thread,
+     * and in zks_server_open and zks_server_start for the sessions that the folder has.
+     *
+     * opened: in those two functions, when the folder has been read, before anybody is served.  The same folder has
+     * the same `id`, less than 48 bytes, and a copy another one; `is_empty` where nothing was ever written to it.
+     * Its return is theirs, unless it is 0. */
     void (*lease)(int64_t longest_ms, void *arg);
-    void *lease_arg;
+    int (*opened)(const char *id, bool is_empty, void *arg);
+    void *lease_arg; /* Of both. */
 } zks_server_options;
 
 #define ZKS_SERVER_OPTIONS_INIT                                                                    \
     {                                                                                              \
         sizeof(zks_server_options), NULL, false, NULL, NULL, false, 0, 0, 0, 0, ZKS_FOREVER, 0, 0, \
-            0, 0, 0, 0, 0, 0, NULL, NULL, ZKS_LOG_WARN, NULL, NULL                                 \
+            0, 0, 0, 0, 0, 0, NULL, NULL, ZKS_LOG_WARN, NULL, NULL, NULL                           \
     }
 
 /* zks_server_open: starts a server; it serves when this returns.  `options` may be NULL for the

@@ -25,6 +25,8 @@
 enum {
     AGAIN_MS = 10,
     CHECK_MS = 500,
+    MORE_MS = 30000,      /* For the start itself. */
+    MOST_MS = 60000,      /* Of one poll(). */
     SAME_PORT_TRIES = 20, /* Until another port will do. */
     TRIES = 500,
     LOG_MAX = 1 << 20
@@ -37,7 +39,8 @@ struct run {
     int signals;
     int ended; /* Readable when the server has stopped; result says how. */
     int result;
-    bool gone; /* The folder is not the server's any more. */
+    bool canceled; /* By a signal, before it served. */
+    bool gone;     /* The folder is not the server's any more. */
     pthread_t waiter;
 
     pthread_mutex_t lock; /* Of what follows: the log comes from several threads. */
@@ -149,7 +152,7 @@ static bool pause_for(int64_t ms, int fd)
     uint64_t until_ms = zks_clock_ms() + (uint64_t)ms;
     uint64_t now_ms;
     while (polls.revents == 0 && (now_ms = zks_clock_ms()) < until_ms) {
-        (void)poll(&polls, 1, (int)(until_ms - now_ms));
+        (void)poll(&polls, 1, (int)(until_ms - now_ms < MOST_MS ? until_ms - now_ms : MOST_MS));
     }
     return polls.revents == 0;
 }
@@ -181,9 +184,27 @@ static int claim(struct run *r)
     return rc;
 }
 
+/* The data are not those of a server that was killed, or has ended with sessions, so nobody may be served before its
+ * clients have given up what they hold. */
+static int await_former_leases(const char *id, bool is_empty, void *arg)
+{
+    struct run *r = arg;
+    char line[80];
+    int64_t wait_ms = zks_local_wait_ms(r->claim, id, is_empty);
+    if (wait_ms > 0) {
+        log_pause(r, "the data are not those of the last local server: this one does not serve",
+                  wait_ms);
+        snprintf(line, sizeof line, "EXTEND_TIMEOUT_USEC=%lld\nSTATUS=waiting",
+                 (long long)(wait_ms + MORE_MS) * 1000);
+        cli_notify(line);
+    }
+    r->canceled = !pause_for(wait_ms, r->signals);
+    return r->canceled ? ZKS_ECANCELED : 0;
+}
+
 static void note_lease(int64_t longest_ms, void *arg)
 {
-    zks_local_lease(arg, longest_ms);
+    zks_local_lease(((struct run *)arg)->claim, longest_ms);
 }
 
 /* A server that was killed a moment ago may still have its port and its folder: the system takes them away one
@@ -197,7 +218,8 @@ static int open_local(struct run *r, zks_server_options *o)
     o->secret = r->serve->no_secret ? NULL : r->claim->secret;
     o->only_user = !r->serve->no_secret;
     o->lease = note_lease;
-    o->lease_arg = r->claim;
+    o->opened = await_former_leases;
+    o->lease_arg = r;
     for (int i = 0; i < TRIES && (rc = zks_server_open(o, &r->server)) == ZKS_EEXIST; i++) {
         if (i == SAME_PORT_TRIES) {
             o->listen = "127.0.0.1:0";
@@ -279,18 +301,7 @@ static void await_leases(struct run *r)
         log_pause(r, "no other local server starts", lease_ms);
         (void)pause_for(lease_ms, -1);
     }
-    zks_local_lease(r->claim, lost ? 0 : lease_ms);
-}
-
-/* The same where it was killed before it could wait.  False where a signal has come. */
-static bool await_former_leases(struct run *r)
-{
-    uint32_t wait_ms = r->claim != NULL ? r->claim->wait_ms : 0;
-    if (wait_ms > 0) {
-        log_pause(r, "the folder of the last local server has gone: this one does not serve",
-                  wait_ms);
-    }
-    return pause_for(wait_ms, r->signals);
+    zks_local_stopped(r->claim, lost ? 0 : lease_ms);
 }
 
 static int serve(struct run *r, int ready_fd)
@@ -324,13 +335,11 @@ int cli_serve_run(struct cli_serve *s, int ready_fd)
                  strerror(errno));
     } else {
         rc = s->own ? 0 : claim(&r);
-        if (rc == 0 && await_former_leases(&r)) {
-            rc = open_server(&r);
-            r.opening = rc != 0;
-            rc = rc == 0 ? serve(&r, ready_fd) : rc;
-        }
+        rc = rc == 0 ? open_server(&r) : rc;
+        r.opening = rc != 0;
+        rc = rc == 0 ? serve(&r, ready_fd) : rc;
     }
-    int code = rc != 0 ? fail(&r, rc) : CLI_OK;
+    int code = rc != 0 && !r.canceled ? fail(&r, rc) : CLI_OK;
     zks_server_close(r.server);
     zks_local_release(r.claim); /* Last of all: the next one takes the folder at once. */
     return code;

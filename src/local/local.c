@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "zksync/local.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
@@ -35,6 +34,7 @@ struct claim {
     pthread_mutex_t lock; /* Of the record, which zks_local_lease() changes on any thread. */
     struct zks__server_record record;
     bool published;
+    bool unwritten; /* The record beside the folder is not the present one. */
     char listen[32];
     char secret[ZKS__SECRET_SIZE];
     zks__place_path folder;
@@ -146,27 +146,17 @@ static int look(const struct zks__place *p, const struct zks__limit *limit, stru
     return 0;
 }
 
-/* Also of one that does not exist. */
-static bool is_empty(const char *folder)
+/* How long the clients of the last server may still count on what it granted, in ms. */
+static int64_t lease_left(const struct zks__server_record *former)
 {
-    DIR *open = opendir(folder);
-    const struct dirent *entry = NULL;
-    while (open != NULL && (entry = readdir(open)) != NULL && entry->d_name[0] == '.') {
+    struct zks__host here;
+    int64_t now_ms = (int64_t)zks_clock_ms();
+    zks__host_get(&here);
+    if (former->until_ms == 0 || !zks__host_same(&here, &former->host) ||
+        former->until_ms - now_ms > former->lease_ms) {
+        return former->lease_ms; /* It was killed, or its clock is not ours. */
     }
-    if (open != NULL) {
-        (void)closedir(open);
-    }
-    return entry == NULL;
-}
-
-/* For how long the clients of the last server may count on what the next one does not know, in ms. */
-static uint32_t former_lease(const struct zks__place *p)
-{
-    struct zks__former former;
-    zks__place_path data;
-    zks__lockfile_read_former(p, &former);
-    bool lost = former.is_new || is_empty(zks__place_file(p, "data", data));
-    return lost ? (uint32_t)former.lease_ms : 0;
+    return former->until_ms > now_ms ? former->until_ms - now_ms : 0;
 }
 
 static int say_away(const struct zks__place *p, const struct zks__server_record *r, int error)
@@ -194,13 +184,12 @@ static int too_long(const struct zks__place *p)
     if (is_away(p, &r)) {
         return say_away(p, &r, ZKS_EDISCONNECTED);
     }
-    uint32_t wait_ms = former_lease(p);
-    if (wait_ms > 0) {
+    if (zks__lockfile_read_former(p, &r) && r.until_ms != 0 && lease_left(&r) > 0) {
         zks__place_say(p, ZKS_LOG_ERROR,
-                       "zksync: the local server of %s does not serve until the leases of the last "
-                       "one's clients have expired, %.3g s after it was started, since that folder "
-                       "was removed, renamed or replaced",
-                       p->folder, wait_ms / 1000.0);
+                       "zksync: the local server of %s does not serve for %.3g s, since its data "
+                       "are not those "
+                       "of the last one, whose clients may still count on what they hold",
+                       p->folder, (double)lease_left(&r) / 1000);
         return ZKS_EDISCONNECTED;
     }
     zks__place_say(p, ZKS_LOG_ERROR,
@@ -271,29 +260,31 @@ static void say_failed(const struct zks__place *p, const char *why)
     zks__place_say(p, ZKS_LOG_ERROR, "zksync: the local server cannot be started: %s", why);
 }
 
-static void note_failure(const struct zks__starter *s, int claim, const char *why)
+static void note_failure(const struct zks__starter *s, int claim, int error, const char *why)
 {
-    char note[ZKS__PROGRAM_SIZE + ZKS__WHY_MAX + 32];
-    (void)snprintf(note, sizeof note, "%s failed at %llu: %s", s->program,
-                   (unsigned long long)zks_clock_ms(), why);
+    char note[ZKS__PROGRAM_SIZE + ZKS__WHY_MAX + 48];
+    (void)snprintf(note, sizeof note, "%s failed at %llu with %d: %s", s->program,
+                   (unsigned long long)zks_clock_ms(), error, why);
     zks__lockfile_note(claim, note);
 }
 
-/* Whether the same program has failed so lately that it would fail again: many clients can lose one server. */
-static bool has_failed(const struct zks__local_way *w, int claim, int64_t pause_ms)
+/* The error of the same program if it has failed so lately that it would fail again, since many clients can lose one
+ * server; else 0. */
+static int failed_lately(const struct zks__local_way *w, int claim, int64_t pause_ms)
 {
-    char note[ZKS__PROGRAM_SIZE + ZKS__WHY_MAX + 32];
+    char note[ZKS__PROGRAM_SIZE + ZKS__WHY_MAX + 48];
     unsigned long long at_ms = 0;
+    int error = 0;
     int why = 0;
     size_t len = strlen(w->starter.program);
     zks__lockfile_read_note(claim, note, sizeof note);
     if (strncmp(note, w->starter.program, len) != 0 ||
-        sscanf(note + len, " failed at %llu: %n", &at_ms, &why) != 1 || why == 0 ||
+        sscanf(note + len, " failed at %llu with %d: %n", &at_ms, &error, &why) != 2 || why == 0 ||
         zks_clock_ms() - at_ms >= (uint64_t)pause_ms) {
-        return false;
+        return 0;
     }
     say_failed(&w->place, note + len + why);
-    return true;
+    return error == ZKS_ESYSTEM ? ZKS_ESYSTEM : ZKS_EDISCONNECTED;
 }
 
 /* One of many comes so far at a time; the others look until there is a server.  Whoever starts one by
@@ -320,8 +311,10 @@ static int start(const struct zks__local_way *w, const struct zks__limit *limit,
         local->started = spawned == 0;
     } else if (rc == ZKS__NONE && spawned != 0) {
         say_failed(p, why);
-        note_failure(&w->starter, claim, why);
         rc = is_unusable(p, exit_code, why) ? ZKS_ESYSTEM : ZKS_EDISCONNECTED;
+        if (zks__limit_left(limit) > 0) { /* Else it was only too slow for this caller. */
+            note_failure(&w->starter, claim, rc, why);
+        }
     } else if (rc == ZKS__NONE) {
         rc = ZKS__UNSETTLED; /* It was there, and has gone. */
     }
@@ -337,7 +330,8 @@ static int start_alone(const struct zks__local_way *w, const struct zks__limit *
     if (rc != 0) {
         return rc == ZKS_EBUSY ? ZKS__UNSETTLED : rc;
     }
-    rc = has_failed(w, fd, pause_ms) ? ZKS_EDISCONNECTED : start(w, limit, fd, local);
+    rc = failed_lately(w, fd, pause_ms);
+    rc = rc == 0 ? start(w, limit, fd, local) : rc;
     zks__lockfile_started(fd);
     return rc;
 }
@@ -456,8 +450,7 @@ static int fill_claim(struct claim *c)
     read_port(c);
     (void)zks__place_file(&c->place, "data", c->folder);
     (void)zks__place_file(&c->place, "server.log", c->log);
-    c->shown =
-        (struct zks_local_claim){c->listen, c->folder, c->secret, c->log, former_lease(&c->place)};
+    c->shown = (struct zks_local_claim){c->listen, c->folder, c->secret, c->log};
     /* Nobody else can make it: the claim is ours. */
     return zks__secret_make(&c->place, c->secret);
 }
@@ -470,6 +463,7 @@ int zks_local_claim(zks_log_cb log, void *log_arg, struct zks_local_claim **clai
         return zks__error_end(claim == NULL ? ZKS_EINVAL : ZKS_ENOMEM);
     }
     c->claimed = (struct zks__claim)ZKS__CLAIM_INIT;
+    (void)snprintf(c->record.data, sizeof c->record.data, "-");
     pthread_mutex_init(&c->lock, NULL);
     int rc = zks__place_init(&c->place, log, log_arg);
     rc = rc == 0 ? fill_claim(c) : rc;
@@ -479,6 +473,36 @@ int zks_local_claim(zks_log_cb log, void *log_arg, struct zks_local_claim **clai
     }
     *claim = &c->shown;
     return 0;
+}
+
+static int64_t begin_wait(struct claim *c, const char *id, bool is_empty)
+{
+    struct zks__server_record former;
+    bool known = zks__lockfile_read_former(&c->place, &former);
+    (void)snprintf(c->record.data, sizeof c->record.data, "%s", id);
+    if (!known || (!is_empty && strcmp(former.data, c->record.data) == 0)) {
+        return 0;
+    }
+    int64_t wait_ms = lease_left(&former);
+    /* Whoever is the next one, if this process ends meanwhile, need not begin it anew. */
+    former.until_ms = (int64_t)zks_clock_ms() + wait_ms;
+    zks__host_get(&former.host);
+    (void)zks__lockfile_write_beside(&c->claimed, &former);
+    return wait_ms;
+}
+
+int64_t zks_local_wait_ms(struct zks_local_claim *claim, const char *id, bool is_empty)
+{
+    struct claim *c = (struct claim *)(void *)claim;
+    pthread_mutex_lock(&c->lock);
+    int64_t wait_ms = begin_wait(c, id, is_empty);
+    pthread_mutex_unlock(&c->lock);
+    return wait_ms;
+}
+
+static void write_beside(struct claim *c)
+{
+    c->unwritten = !zks__lockfile_write_beside(&c->claimed, &c->record);
 }
 
 static int publish(struct claim *c, const char *address, bool open)
@@ -494,6 +518,7 @@ static int publish(struct claim *c, const char *address, bool open)
     if (port == NULL || (!known && zks__place_write(&c->place, "port", port + 1) != 0)) {
         return ZKS_ESYSTEM;
     }
+    write_beside(c);
     int rc = zks__lockfile_publish(&c->place, &c->claimed, r);
     c->published = rc == 0;
     return rc;
@@ -509,21 +534,36 @@ int zks_local_publish(struct zks_local_claim *claim, const char *address, bool o
     return zks__error_end(rc);
 }
 
-void zks_local_lease(struct zks_local_claim *claim, int64_t lease_ms)
+static void set_lease(struct zks_local_claim *claim, int64_t lease_ms, int64_t until_ms)
 {
     struct claim *c = (struct claim *)(void *)claim;
     pthread_mutex_lock(&c->lock);
-    bool differs = lease_ms != c->record.lease_ms;
     c->record.lease_ms = lease_ms;
-    if (differs && c->published) {
-        zks__lockfile_lease(&c->claimed, &c->record);
+    c->record.until_ms = until_ms;
+    if (c->published) {
+        write_beside(c);
     }
     pthread_mutex_unlock(&c->lock);
+}
+
+void zks_local_lease(struct zks_local_claim *claim, int64_t longest_ms)
+{
+    set_lease(claim, longest_ms, 0);
+}
+
+void zks_local_stopped(struct zks_local_claim *claim, int64_t lease_ms)
+{
+    set_lease(claim, lease_ms, (int64_t)zks_clock_ms() + lease_ms);
 }
 
 int zks_local_claim_check(struct zks_local_claim *claim)
 {
     struct claim *c = (struct claim *)(void *)claim;
+    pthread_mutex_lock(&c->lock);
+    if (c->unwritten) {
+        write_beside(c);
+    }
+    pthread_mutex_unlock(&c->lock);
     return zks__lockfile_is_ours(&c->place, &c->claimed) ? 0 : zks__error(ZKS_ENOENT);
 }
 

@@ -45,13 +45,18 @@ static bool parse(const char *text, struct zks__server_record *record)
     char mode[8];
     long long pid = 0;
     long long lease_ms = 0;
+    long long until_ms = 0;
     struct zks__host *h = &record->host;
-    int found = sscanf(text,
-                       "address %79s\npid %lld\nhost %71s\nboot %39s\nnet %39s\npids %39s\n"
-                       "access %7s\nlease %lld\n",
-                       record->address, &pid, h->name, h->boot, h->net, h->pids, mode, &lease_ms);
+    (void)snprintf(record->data, sizeof record->data, "-");
+    int found =
+        sscanf(text,
+               "address %79s\npid %lld\nhost %71s\nboot %39s\nnet %39s\npids %39s\naccess %7s\n"
+               "data %47s\nlease %lld\nuntil %lld\n",
+               record->address, &pid, h->name, h->boot, h->net, h->pids, mode, record->data,
+               &lease_ms, &until_ms);
     record->pid = pid;
-    record->lease_ms = lease_ms;
+    record->lease_ms = lease_ms < 0 ? 0 : lease_ms > INT32_MAX ? INT32_MAX : lease_ms;
+    record->until_ms = until_ms;
     record->open = found >= 7 && strcmp(mode, "open") == 0;
     return found >= 7 && pid > 0;
 }
@@ -108,15 +113,6 @@ int zks__lockfile_read_beside(const struct zks__place *p, struct zks__server_rec
     return rc == ZKS_ESYSTEM ? ZKS__NONE : rc;
 }
 
-static void read_and_close(int fd, char text[TEXT_MAX])
-{
-    text[0] = '\0';
-    if (fd >= 0) {
-        (void)read_text(fd, text);
-        (void)close(fd);
-    }
-}
-
 /* Nobody has survived a host that was started again since. */
 static bool has_ended(const struct zks__host *h)
 {
@@ -125,18 +121,15 @@ static bool has_ended(const struct zks__host *h)
     return strcmp(h->name, here.name) == 0 && !zks__host_same(h, &here);
 }
 
-void zks__lockfile_read_former(const struct zks__place *p, struct zks__former *former)
+bool zks__lockfile_read_former(const struct zks__place *p, struct zks__server_record *record)
 {
-    char beside[TEXT_MAX];
-    char file[TEXT_MAX];
-    struct zks__server_record r;
-    *former = (struct zks__former){0, false};
-    read_and_close(open_beside(p, O_RDONLY), beside);
-    read_and_close(zks__place_open(p, server_lock, O_RDONLY), file);
-    if (parse(beside, &r) && !has_ended(&r.host)) {
-        former->lease_ms = r.lease_ms;
-        former->is_new = file[0] == '\0' || strncmp(beside, file, strlen(file)) != 0;
+    char text[TEXT_MAX];
+    int fd = open_beside(p, O_RDONLY);
+    bool read = fd >= 0 && read_text(fd, text);
+    if (fd >= 0) {
+        (void)close(fd);
     }
+    return read && parse(text, record) && !has_ended(&record->host);
 }
 
 /* ---- Claims ---- */
@@ -224,13 +217,6 @@ void zks__lockfile_read_note(int claim, char *text, size_t size)
     text[len > 0 ? len : 0] = '\0';
 }
 
-/* In this order a full disk has room for it if it had room for the last one. */
-static bool write_record(int fd, const char *text, size_t len)
-{
-    return pwrite(fd, text, len, 0) == (ssize_t)len && ftruncate(fd, (off_t)len) == 0 &&
-           lock(fd, WRITTEN);
-}
-
 /* The length, 0 if it does not fit. */
 static size_t format(char text[TEXT_MAX], const struct zks__server_record *record)
 {
@@ -242,15 +228,20 @@ static size_t format(char text[TEXT_MAX], const struct zks__server_record *recor
     return len > 0 && len < TEXT_MAX ? (size_t)len : 0;
 }
 
-/* That it is locked is what counts first.  A text that is an earlier server's would only make the next one wait. */
-void zks__lockfile_lease(const struct zks__claim *claim, const struct zks__server_record *record)
+/* In this order a full disk has room for it if it had room for the last one. */
+static bool write_text(int fd, const char *text, size_t len)
+{
+    return pwrite(fd, text, len, 0) == (ssize_t)len && ftruncate(fd, (off_t)len) == 0;
+}
+
+bool zks__lockfile_write_beside(const struct zks__claim *claim,
+                                const struct zks__server_record *record)
 {
     char text[TEXT_MAX];
     size_t len = format(text, record);
-    int more = snprintf(text + len, sizeof text - len, "lease %lld\n", (long long)record->lease_ms);
-    if (claim->beside >= 0 && !write_record(claim->beside, text, len + (size_t)more)) {
-        (void)!ftruncate(claim->beside, 0);
-    }
+    int more = snprintf(text + len, sizeof text - len, "data %s\nlease %lld\nuntil %lld\n",
+                        record->data, (long long)record->lease_ms, (long long)record->until_ms);
+    return claim->beside < 0 || write_text(claim->beside, text, len + (size_t)more);
 }
 
 int zks__lockfile_publish(const struct zks__place *p, const struct zks__claim *claim,
@@ -258,9 +249,11 @@ int zks__lockfile_publish(const struct zks__place *p, const struct zks__claim *c
 {
     char text[TEXT_MAX];
     size_t len = format(text, record);
-    zks__lockfile_lease(claim, record);
+    if (claim->beside >= 0) {
+        (void)lock(claim->beside, WRITTEN);
+    }
     errno = ENOSPC; /* Of a write that is cut off. */
-    return len > 0 && write_record(claim->file, text, len)
+    return len > 0 && write_text(claim->file, text, len) && lock(claim->file, WRITTEN)
                ? 0
                : zks__place_fails(p, server_lock, "cannot be written");
 }

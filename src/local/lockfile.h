@@ -8,8 +8,8 @@
  *
  * server.lock is gone when the folder has been removed or renamed, though its server still serves.  So the
  * server locks a file beside the folder in the same way, where it can: no other server of the folder can
- * start before that lock has gone as well.  If the folder goes after the server, what is written there says so to the
- * next one: it is not what its own server.lock says. */
+ * start before that lock has gone as well.  What is written there stays when the server has been killed and its folder
+ * is removed: how long its clients may count on what they hold, and which data they are in. */
 #ifndef ZKS_LOCAL_LOCKFILE_H
 #define ZKS_LOCAL_LOCKFILE_H
 
@@ -18,13 +18,18 @@
 #include "local/host.h"
 #include "local/place.h"
 
+enum { ZKS__DATA_ID = 48 };
+
 struct zks__server_record {
     char address[80];
     struct zks__host host;
     int64_t pid; /* In the server's PID namespace. */
     bool open;   /* It wants no secret. */
-    int64_t
-        lease_ms; /* How long its clients may count on what they hold; beside the folder alone. */
+
+    /* Beside the folder alone. */
+    char data[ZKS__DATA_ID]; /* The folder of the data; "-" where that is not known. */
+    int64_t lease_ms;        /* For how long its clients may count on what they hold, ... */
+    int64_t until_ms; /* ... and once it has ended, until when, by zks_clock_ms(); 0 before. */
 };
 
 struct zks__claim {
@@ -45,15 +50,8 @@ struct zks__claim {
 int zks__lockfile_read(const struct zks__place *p, struct zks__server_record *record);
 int zks__lockfile_read_beside(const struct zks__place *p, struct zks__server_record *record);
 
-/* What the last server has left beside the folder. */
-struct zks__former {
-    int64_t
-        lease_ms; /* How long its clients may count on what they hold; 0 also where that is not known. */
-    bool is_new; /* This is another folder than it had. */
-};
-
-/* zks__lockfile_read_former: while no server runs that has written its record. */
-void zks__lockfile_read_former(const struct zks__place *p, struct zks__former *former);
+/* zks__lockfile_read_former: what the last server has left beside the folder; false for nothing that counts. */
+bool zks__lockfile_read_former(const struct zks__place *p, struct zks__server_record *record);
 
 /* zks__lockfile_claim: of a claim that was ZKS__CLAIM_INIT.  Also after an error it is to be released.
  *  ZKS_EBUSY    another process has it; nothing is logged.
@@ -66,10 +64,12 @@ void zks__lockfile_release(struct zks__claim *claim);
  * reason to say no. */
 bool zks__lockfile_is_ours(const struct zks__place *p, const struct zks__claim *claim);
 
-/* zks__lockfile_publish: 0 or ZKS_ESYSTEM.  zks__lockfile_lease: after it, if the lease is another one. */
+/* zks__lockfile_publish: 0 or ZKS_ESYSTEM.
+ * zks__lockfile_write_beside: the file beside the folder alone; false where that cannot be written. */
 int zks__lockfile_publish(const struct zks__place *p, const struct zks__claim *claim,
                           const struct zks__server_record *record);
-void zks__lockfile_lease(const struct zks__claim *claim, const struct zks__server_record *record);
+bool zks__lockfile_write_beside(const struct zks__claim *claim,
+                                const struct zks__server_record *record);
 
 /* zks__lockfile_start: 0 and a descriptor that has the claim to start a server, or as zks__lockfile_claim.
  * zks__lockfile_started: gives that up.

@@ -370,6 +370,11 @@ static int fail(struct zks__journal *j, int rc, char why[ZKS__WHY_SIZE])
     return rc;
 }
 
+void zks__journal_id(const struct zks__journal *j, char id[ZKS__FOLDER_ID])
+{
+    zks__store_id(&j->store, id);
+}
+
 int zks__journal_check(const struct zks__journal *j, char why[ZKS__WHY_SIZE])
 {
     return zks__store_check(&j->store, why);

@@ -12,7 +12,7 @@
 
 struct zks__journal;
 
-enum { ZKS__WHY_SIZE = 512 };
+enum { ZKS__WHY_SIZE = 512, ZKS__FOLDER_ID = 48 };
 
 struct zks__journal_options {
     const char *folder; /* Created with mode 0700 where it is not there, but not those above it. */
@@ -56,6 +56,9 @@ void zks__journal_close_session(struct zks__journal *j, const struct zks__txn *t
  * appended since the last one that it should come before more is. */
 bool zks__journal_dirty(const struct zks__journal *j);
 bool zks__journal_full(const struct zks__journal *j);
+
+/* zks__journal_id: a text for the folder, as long as it is the same one, and for no other: not for a copy. */
+void zks__journal_id(const struct zks__journal *j, char id[ZKS__FOLDER_ID]);
 
 /* zks__journal_check: whether the folder is still there: 0, or ZKS__J_GONE and `why`. */
 int zks__journal_check(const struct zks__journal *j, char why[ZKS__WHY_SIZE]);

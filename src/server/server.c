@@ -352,6 +352,17 @@ static void prepare_loop(struct zks_server *s)
                                  .arg = s};
 }
 
+static int tell_opened(const struct zks_server *s)
+{
+    const zks_server_options *o = &s->options;
+    char id[ZKS__FOLDER_ID];
+    if (o->opened == NULL || s->service.journal == NULL) {
+        return 0;
+    }
+    zks__journal_id(s->service.journal, id);
+    return o->opened(id, zks__tree_zxid(s->service.tree) == 0, o->lease_arg);
+}
+
 static int open_service(struct zks_server *s, bool first)
 {
     const zks_server_options *o = &s->options;
@@ -378,7 +389,7 @@ static int open_service(struct zks_server *s, bool first)
     uint64_t now_ms = zks__service_clock_ms();
     int rc = first ? zks__service_open(&s->service, &options, now_ms, why)
                    : zks__service_resume(&s->service, now_ms, why);
-    return rc == 0 ? 0 : service_error(s, rc, why);
+    return rc == 0 ? tell_opened(s) : service_error(s, rc, why);
 }
 
 static void set_running(struct zks_server *s, bool running)

@@ -140,6 +140,16 @@ int zks__store_open(struct zks__store *s, const char *path, const struct zks__me
     return rc;
 }
 
+/* By its lock, which is never written to.  Where the system does not keep the time at which a file was made, a folder
+ * that was made when that one was gone can be taken for it. */
+void zks__store_id(const struct zks__store *s, char id[ZKS__FOLDER_ID])
+{
+    struct statx info = {.stx_ino = 0};
+    (void)statx(s->lock, "", AT_EMPTY_PATH, STATX_INO | STATX_BTIME, &info);
+    (void)snprintf(id, ZKS__FOLDER_ID, "%llu.%lld.%u", (unsigned long long)info.stx_ino,
+                   (long long)info.stx_btime.tv_sec, info.stx_btime.tv_nsec);
+}
+
 int zks__store_check(const struct zks__store *s, char why[ZKS__WHY_SIZE])
 {
     char path[PATH_MAX];

@@ -24,6 +24,9 @@ int zks__store_open(struct zks__store *s, const char *path, const struct zks__me
                     char why[ZKS__WHY_SIZE]);
 void zks__store_close(struct zks__store *s);
 
+/* zks__store_id: a text for this folder, as long as it is the same one, and for no other: not for a copy. */
+void zks__store_id(const struct zks__store *s, char id[ZKS__FOLDER_ID]);
+
 /* zks__store_check: whether the folder is still where it was, with the lock in it.  ZKS__J_GONE: it has been removed,
  * renamed or replaced, so that another server can take what is there now, and a start would not find what
  * this one writes.  Whatever else keeps the system from telling is no error. */

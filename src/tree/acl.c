@@ -76,8 +76,9 @@ struct writer {
 };
 
 enum {
-    NUMBERS = 12,            /* Of an entry: its permissions, and how long its two texts are. */
-    ENTRY_SIZE = NUMBERS - 2 /* Without the zero bytes of the two. */
+    NUMBERS = 12,             /* Of an entry: its permissions, and how long its two texts are. */
+    ENTRY_SIZE = NUMBERS - 2, /* Without the zero bytes of the two. */
+    KEY_ALIGNMENT = _Alignof(struct zks__ace_key)
 };
 
 static size_t size_of(const struct writer *w)
@@ -179,7 +180,8 @@ static bool same_list(const struct zks__acl *a, const struct zks__acl *b)
 /* Goes from measuring to writing; false where there is no memory. */
 static bool begin_list(const struct zks__acls *acls, struct writer *w)
 {
-    size_t keys = sizeof(struct zks__acl) + w->n * sizeof(struct zks__ace);
+    size_t aces = sizeof(struct zks__acl) + w->n * sizeof(struct zks__ace);
+    size_t keys = (aces + KEY_ALIGNMENT - 1) / KEY_ALIGNMENT * KEY_ALIGNMENT;
     size_t networks = keys + (w->n - w->networks) * sizeof(struct zks__ace_key);
     size_t texts = networks + w->networks * sizeof(struct zks__ace_network);
     char *made = zks__mem_alloc(acls->lists.mem, texts + w->text_len);

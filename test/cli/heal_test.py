@@ -18,6 +18,14 @@ from harness import ZKSYNC, Result, alive, await_true, descendants, keeper_of, m
 from local import Local, cannot_unshare, servers_below, unshare
 
 
+def await_another(case, before):
+    def there():
+        with contextlib.suppress(OSError, ValueError, KeyError):
+            return case.server() != before and alive(case.server())
+        return False
+    await_true(there, "another server")
+
+
 class Heals(Local):
     def token(self, path="/a"):
         contenders = self.use("status", "--json", path).json().get("contenders", [])
@@ -30,14 +38,7 @@ class Heals(Local):
         """Nobody but those who are connected can start it again."""
         before = self.server()
         os.kill(before, signal.SIGKILL)
-        self.await_another(before)
-
-    def await_another(self, before):
-        def there():
-            with contextlib.suppress(OSError, ValueError, KeyError):
-                return self.server() != before and alive(self.server())
-            return False
-        await_true(there, "another server")
+        await_another(self, before)
 
     def test_a_lone_holder(self):
         holder = self.hold_local("lock", "/a")
@@ -69,7 +70,7 @@ class Heals(Local):
             other.listen(1)
             for keeper in keepers:
                 os.kill(keeper, signal.SIGCONT)
-            self.await_another(pid)
+            await_another(self, pid)
             self.assertNotEqual(self.record()["address"], old)
             self.assertEqual(holder.wait(), 76, holder.err)
             self.assertEqual(waiter.wait(), 0, waiter.err)
@@ -237,11 +238,39 @@ class Folder(Local):
             shutil.rmtree(self.state)
             result = self.use("ping", ZKSYNC_CONNECT_TIMEOUT="1s")
             self.assertEqual(result.code, 69, result.err)
-            self.assertIn(f"server of {self.state} does not serve until the leases of the last one's", result.err)
+            self.assertIn(f"server of {self.state} does not serve for ", result.err)
         self.killed(remove)
 
     def test_its_data_removed_after_a_kill(self):
         self.killed(lambda: shutil.rmtree(self.file("data")))
+
+    def test_its_journal_removed_after_a_kill(self):
+        def remove():
+            for name in os.listdir(self.file("data")):
+                if name != "lock":
+                    os.unlink(os.path.join(self.file("data"), name))
+        self.killed(remove)
+
+    def test_a_copy_in_its_place_after_a_kill(self):
+        """It was made before the lock was taken."""
+        self.assertEqual(self.use("lock", "-T", "4s", "/b", "true").code, 0)
+        subprocess.run(["cp", "-a", self.state, self.state + ".old"], check=True)
+
+        def replace():
+            shutil.rmtree(self.state)
+            os.rename(self.state + ".old", self.state)
+        self.killed(replace)
+
+    def test_who_holds_goes_on_where_the_data_are(self):
+        holder = self.hold_local("lock", "-T", "8s", "/a")
+        for name in self.file("server.lock"), os.path.join(os.path.dirname(self.state), ".zksync.lock"):
+            before = self.server()
+            os.unlink(name)
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(before, signal.SIGKILL)
+            await_another(self, before)
+            self.assertEqual(self.use("lock", "-n", "/a", "true").code, 75)
+        self.release(holder)
 
     def test_replaced_after_a_kill(self):
         """By what an earlier server has left."""

@@ -21,7 +21,7 @@
 #include "local/local.h"
 #include "zksync/zksync.h"
 
-enum { CLAIMS = 5000, ONLOOKERS = 4 };
+enum { CLAIMS = 5000, ONLOOKERS = 4, LEASE_MS = 20000 };
 
 static char home[] = "/tmp/zksync-local-XXXXXX";
 
@@ -135,6 +135,27 @@ static void test_a_folder_that_goes(void **state)
     zks_local_release(claim());
 }
 
+/* Whoever begins to serve has to wait about so long, and is killed by `end` at the latest. */
+enum end { WAITING, KILLED, STOPPED };
+
+static void serve(const char *id, bool is_empty, int64_t wait_ms, int64_t lease_ms, enum end end)
+{
+    struct zks_local_claim *server = claim();
+    zks_local_lease(server,
+                    LEASE_MS /
+                        2); /* That of a session which was there, before it is known whose it is. */
+    int64_t told_ms = zks_local_wait_ms(server, id, is_empty);
+    assert_in_range(told_ms, wait_ms > 0 ? wait_ms - LEASE_MS / 2 : 0, wait_ms);
+    if (end != WAITING) {
+        assert_int_equal(zks_local_publish(server, "127.0.0.1:9", false), 0);
+        zks_local_lease(server, lease_ms);
+    }
+    if (end == STOPPED) {
+        zks_local_stopped(server, lease_ms);
+    }
+    zks_local_release(server);
+}
+
 static void run(const char *command)
 {
     char line[128];
@@ -142,54 +163,53 @@ static void run(const char *command)
     assert_int_equal(system(line), 0);
 }
 
-static void serve_once(int64_t lease_ms)
-{
-    struct zks_local_claim *server = claim();
-    assert_int_equal(server->wait_ms, 0);
-    run("mkdir -p %s/zksync/data && touch $XDG_STATE_HOME/zksync/data/lock");
-    zks_local_lease(server, 20000);
-    assert_int_equal(zks_local_publish(server, "127.0.0.1:9", false), 0);
-    zks_local_lease(server, lease_ms);
-    zks_local_release(server);
-}
-
-static void expect_wait(uint32_t wait_ms)
-{
-    struct zks_local_claim *next = claim();
-    assert_int_equal(next->wait_ms, wait_ms);
-    zks_local_release(next);
-}
-
-/* What the clients of a server that has ended may count on is not in a folder that is new. */
+/* Clients count on what a server has granted when its folder is another one, or has lost what was in it. */
 static void test_a_folder_that_has_gone(void **state)
 {
+    (void)state;
+    serve("1.1", true, 0, LEASE_MS, KILLED);
+    serve("1.1", false, 0, LEASE_MS, KILLED);
+    serve("1.1", true, LEASE_MS, LEASE_MS, KILLED);
+    run("rm %s/zksync/server.lock"); /* The data are there. */
+    serve("1.1", false, 0, LEASE_MS, KILLED);
+    run("rm -r %s/zksync");
+    serve("2.1", true, LEASE_MS, 0, WAITING);
+    serve("3.1", false, LEASE_MS, 0, WAITING);
+    serve("1.1", false, 0, 0, WAITING);      /* The first one has come back. */
+    serve("2.1", true, LEASE_MS, 0, KILLED); /* It has granted nothing. */
+    serve("1.1", false, 0, LEASE_MS, STOPPED);
+    serve("2.1", true, LEASE_MS, 0, STOPPED); /* What has ended can be taken up for so long. */
+    serve("3.1", true, 0, 0, STOPPED);
+}
+
+/* Who waits is not to begin anew when the one that waited has gone. */
+static void test_a_wait_that_is_taken_over(void **state)
+{
+    static const char over[] = "sed -i 's/^until .*/until 1/' %s/.zksync.lock";
+    static const char later[] = "sed -i 's/^until .*/until 9000000000000000000/' %s/.zksync.lock";
     static const char boot[] = "sed -i 's/^boot .*/boot 1/' %s/.zksync.lock";
     static const char name[] = "sed -i 's/^host .*/host elsewhere/' %s/.zksync.lock";
+    static const char none[] = "sed -i 's/^lease .*/lease -1/' %s/.zksync.lock";
+    static const char most[] = "sed -i 's/^lease .*/lease 4294967296/' %s/.zksync.lock";
     (void)state;
-    serve_once(5000);
-    serve_once(5000); /* The folder is the same. */
-    run("rm -r %s/zksync");
-    expect_wait(5000);
-    expect_wait(5000); /* Nobody has served meanwhile. */
-    run("rm %s/.zksync.lock");
-    serve_once(5000);
-    run("rm -r %s/zksync/data");
-    expect_wait(5000);
-    run("mkdir %s/zksync/data");
-    expect_wait(5000);
-    run("rm %s/.zksync.lock");
-    serve_once(5000);
-    run("rm %s/zksync/server.lock"); /* Who knows whose data these are? */
-    expect_wait(5000);
+    serve("1.1", true, 0, LEASE_MS, KILLED);
+    serve("2.1", true, LEASE_MS, 0, WAITING);
+    run(over);
+    serve("2.1", true, 0, 0, WAITING);
+    run(later); /* Of a clock that is not ours. */
+    serve("2.1", true, LEASE_MS, 0, WAITING);
+    run(over);
+    run(name); /* It was another host that waited, by a clock of its own. */
+    run(boot);
+    serve("2.1", true, LEASE_MS, 0, WAITING);
     run(boot); /* The host has been started again, and with it each client. */
-    expect_wait(0);
-    run(name); /* No, it is another one's. */
-    expect_wait(5000);
-    run(": > %s/.zksync.lock"); /* As after a write that failed. */
-    expect_wait(0);
-    serve_once(0);
-    run("rm -r %s/zksync");
-    expect_wait(0);
+    serve("2.1", true, 0, LEASE_MS, KILLED);
+    run(none);
+    serve("1.1", true, 0, LEASE_MS, KILLED);
+    run(most);
+    serve("3.1", true, INT32_MAX, 0, WAITING);
+    run(": > %s/.zksync.lock");
+    serve("4.1", true, 0, 0, STOPPED);
 }
 
 /* A child has copies of all descriptors, which must not hold a claim that its parent has given up. */
@@ -216,17 +236,13 @@ static void test_a_child_that_was_forked(void **state)
 
 /* ---- Starting one ---- */
 
-/* A program that is no server: it counts how often it was run, says why it fails, and leaves one behind that keeps
- * its output open. */
-static void make_program(char path[64])
+/* A program that is no server. */
+static void make_program(char path[64], const char *script)
 {
     (void)snprintf(path, 64, "%s/program", home);
     FILE *file = fopen(path, "w");
     assert_non_null(file);
-    (void)fprintf(file,
-                  "#!/bin/sh\necho >> %s/runs\nsleep 60 &\necho $! >> %s/left\n"
-                  "echo zksync: no luck >&2\nexit 71\n",
-                  home, home);
+    (void)fprintf(file, "#!/bin/sh\ncd %s\n%s", home, script);
     assert_int_equal(fchmod(fileno(file), 0700), 0);
     assert_int_equal(fclose(file), 0);
 }
@@ -252,10 +268,17 @@ static void test_a_start_that_fails(void **state)
 {
     char path[64];
     struct zks__local_way way;
+    struct zks_local local;
+    struct zks__limit none = zks__limit_of(0, -1);
     (void)state;
-    make_program(path);
+    make_program(path, "exec sleep 60\n");
     assert_int_equal(setenv("ZKSYNC_COMMAND", path, 1), 0);
     assert_int_equal(zks__local_way_init(&way, NULL, NULL), 0);
+    /* Too slow for one that is in a hurry is no failure to the others. */
+    assert_int_equal(zks__local_start(&way, 0, &none, &local), ZKS_EDISCONNECTED);
+    /* It counts how often it was run, says why it fails, and leaves one behind that keeps its output open. */
+    make_program(path,
+                 "echo >> runs\nsleep 60 &\necho $! >> left\necho zksync: no luck >&2\nexit 71\n");
     start(&way, INT64_MAX);
     assert_int_equal(runs(), 1);
     start(&way, INT64_MAX);
@@ -283,6 +306,7 @@ int main(void)
         cmocka_unit_test(test_a_server_that_ends),
         cmocka_unit_test(test_a_folder_that_goes),
         cmocka_unit_test(test_a_folder_that_has_gone),
+        cmocka_unit_test(test_a_wait_that_is_taken_over),
         cmocka_unit_test(test_a_start_that_fails),
         cmocka_unit_test(test_a_child_that_was_forked),
     };
