@@ -193,6 +193,45 @@ static void a_large_turn(void **state)
     assert_int_equal(system(command), 0);
 }
 
+/* The zxid of a write that was refused has been shown, and is not another write's after a restart. */
+static void a_refusal_is_kept(void **state)
+{
+    char folder[] = "/tmp/zksync-service-XXXXXX";
+    char command[64];
+    char why[ZKS__WHY_SIZE];
+    struct zks__service s;
+    const struct zks__who who = {0, {NULL, 0}};
+    const struct zks__op op = {.kind = ZKS__OP_DELETE, .path = "/nothing", .version = -1};
+    const struct zks__service_options options = {.folder = folder,
+                                                 .compact_bytes = 1 << 30,
+                                                 .tick_ms = TICK_MS,
+                                                 .max_session_timeout_ms = LONG_MS,
+                                                 .reap_ms = LONG_MS,
+                                                 .tell = tell};
+    struct zks__op_result results[2];
+    (void)state;
+    assert_non_null(mkdtemp(folder));
+    assert_int_equal(zks__service_open(&s, &options, 5000, why), 0);
+    for (int64_t zxid = 1; zxid <= 3; zxid++) {
+        if (zxid == 1) {
+            zks__service_write(&s, &who, &op, results);
+            assert_int_equal(results[0].code, ZKS__Z_NONODE);
+        } else if (zxid == 2) {
+            assert_false(zks__service_multi(&s, &who, &op, 1, results));
+        } else {
+            zks__service_refuse(&s);
+        }
+        assert_true(zks__tree_zxid(s.tree) == zxid);
+        assert_int_equal(zks__service_sync(&s, why), 0);
+        zks__service_pause(&s);
+        assert_int_equal(zks__service_resume(&s, 6000, why), 0);
+        assert_true(zks__tree_zxid(s.tree) == zxid);
+    }
+    zks__service_close(&s);
+    (void)snprintf(command, sizeof command, "rm -r '%s'", folder);
+    assert_int_equal(system(command), 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -201,6 +240,7 @@ int main(void)
         cmocka_unit_test(one_that_was_started_again_gives_all_of_it),
         cmocka_unit_test(memory_is_given_back),
         cmocka_unit_test(a_large_turn),
+        cmocka_unit_test(a_refusal_is_kept),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
