@@ -187,8 +187,8 @@ static int too_long(const struct zks__place *p)
     if (zks__lockfile_read_former(p, &r) && r.until_ms != 0 && lease_left(&r) > 0) {
         zks__place_say(p, ZKS_LOG_ERROR,
                        "zksync: the local server of %s does not serve for %.3g s, since its data "
-                       "are not those "
-                       "of the last one, whose clients may still count on what they hold",
+                       "are not those of the last one, whose clients may still count on what they "
+                       "hold",
                        p->folder, (double)lease_left(&r) / 1000);
         return ZKS_EDISCONNECTED;
     }
