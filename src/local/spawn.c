@@ -21,7 +21,7 @@
 
 extern char **environ;
 
-enum { SCOPE_MS = 3000 };
+enum { SCOPE_MS = 3000, AGAIN_MS = 100 };
 
 /* ---- Which program ---- */
 
@@ -215,22 +215,28 @@ static bool is_ready(const char *said)
     return strncmp(said, "ready ", 6) == 0 || strstr(said, "\nready ") != NULL;
 }
 
-static bool has_ended(int pidfd)
+/* A child that has been reaped has ended too. */
+static bool has_ended(pid_t pid, int pidfd)
 {
     struct pollfd end = {.fd = pidfd, .events = POLLIN};
-    return poll(&end, 1, 0) > 0;
+    siginfo_t info = {.si_pid = 0};
+    return pidfd >= 0 ? poll(&end, 1, 0) > 0
+                      : waitid(P_PID, (id_t)pid, &info, WEXITED | WNOHANG | WNOWAIT) != 0 ||
+                            info.si_pid != 0;
 }
 
 /* Until it says that it is ready, has ended, or the time is over.  The end of what it says may never come: a process
  * that the program has forked meanwhile, or that was started by what is no zksync, can keep the pipe open. */
-static bool listen_to(int fd, int pidfd, const struct zks__limit *limit, char said[ZKS__WHY_MAX])
+static bool listen_to(int fd, pid_t pid, int pidfd, const struct zks__limit *limit,
+                      char said[ZKS__WHY_MAX])
 {
+    int most_ms = pidfd >= 0 ? INT_MAX : AGAIN_MS;
     size_t len = 0;
     said[0] = '\0';
     for (;;) {
         bool over = zks__limit_left(limit) == 0;
-        bool ended = has_ended(pidfd);
-        bool readable = zks__limit_poll_two(limit, fd, POLLIN, pidfd, INT_MAX);
+        bool ended = has_ended(pid, pidfd);
+        bool readable = zks__limit_poll_two(limit, fd, POLLIN, pidfd, ended ? 0 : most_ms);
         if (!readable && ended) {
             return false;
         }
@@ -312,7 +318,7 @@ static int spawn(const struct zks__starter *s, bool scoped, const struct zks__li
     }
     int pidfd = pidfd_open(pid, 0);
     bool reaped = pidfd < 0 && errno == ESRCH;
-    bool ready = listen_to(ends[0], pidfd, limit, why);
+    bool ready = listen_to(ends[0], pid, pidfd, limit, why);
     (void)close(ends[0]);
     *exit_code = reaped ? ZKS__EXIT_LOST : end_child(pid, pidfd, ready);
     if (!ready) {

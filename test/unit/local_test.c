@@ -271,7 +271,7 @@ static void test_a_start_that_fails(void **state)
     struct zks_local local;
     struct zks__limit none = zks__limit_of(0, -1);
     (void)state;
-    make_program(path, "exec sleep 60\n");
+    make_program(path, "exec sleep 2\n");
     assert_int_equal(setenv("ZKSYNC_COMMAND", path, 1), 0);
     assert_int_equal(zks__local_way_init(&way, NULL, NULL), 0);
     /* Too slow for one that is in a hurry is no failure to the others. */
