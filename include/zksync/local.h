@@ -13,8 +13,8 @@
  *   server.log    what a server in the background had to say
  *
  * Who the server is cannot be stale, for the system lets go of a lock when its process has ended.  The server also
- * locks the file .zksync.lock beside the folder, so that there is one server also when the folder is removed or
- * renamed.  What that file says of leases stays, for a server that finds other data. */
+ * locks the file .zksync.lock beside the folder, and has a socket with an abstract name, so that there is one server
+ * also when the folder is removed or renamed.  What that file says of leases stays, for a server that finds other data. */
 #ifndef ZKSYNC_LOCAL_H
 #define ZKSYNC_LOCAL_H
 

@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "base/last_error.h"
+#include "local/alive.h"
 #include "local/ask.h"
 #include "local/local.h"
 #include "local/lockfile.h"
@@ -447,6 +448,13 @@ static int fill_claim(struct claim *c)
     if (rc != 0) {
         return rc == ZKS_EBUSY ? is_claimed(&c->place) : rc;
     }
+    if (c->claimed.beside < 0) {
+        zks__place_path path;
+        zks__place_say(&c->place, ZKS_LOG_WARN,
+                       "zksync: %s cannot be used: if %s is removed when this server has been "
+                       "killed, the next one does not know what was granted",
+                       zks__place_beside(&c->place, path), c->place.folder);
+    }
     read_port(c);
     (void)zks__place_file(&c->place, "data", c->folder);
     (void)zks__place_file(&c->place, "server.log", c->log);
@@ -564,6 +572,7 @@ int zks_local_claim_check(struct zks_local_claim *claim)
         write_beside(c);
     }
     pthread_mutex_unlock(&c->lock);
+    zks__alive_answer(c->claimed.alive);
     return zks__lockfile_is_ours(&c->place, &c->claimed) ? 0 : zks__error(ZKS_ENOENT);
 }
 

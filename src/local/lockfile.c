@@ -5,10 +5,12 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/file.h"
+#include "local/alive.h"
 
 enum { CLAIM, WRITTEN, TEXT_MAX = 512 };
 
@@ -110,7 +112,8 @@ int zks__lockfile_read_beside(const struct zks__place *p, struct zks__server_rec
     if (fd >= 0) {
         (void)close(fd);
     }
-    return rc == ZKS_ESYSTEM ? ZKS__NONE : rc;
+    bool none = rc == ZKS__NONE || rc == ZKS_ESYSTEM;
+    return !none ? rc : zks__alive_is(p) ? ZKS__UNSETTLED : ZKS__NONE;
 }
 
 /* Nobody has survived a host that was started again since. */
@@ -178,7 +181,8 @@ static int claim_beside(const struct zks__place *p, int *claim)
 int zks__lockfile_claim(const struct zks__place *p, struct zks__claim *claim)
 {
     int rc = claim_beside(p, &claim->beside);
-    return rc == 0 ? claim_file(p, server_lock, &claim->file) : rc;
+    rc = rc == 0 ? claim_file(p, server_lock, &claim->file) : rc;
+    return rc == 0 ? zks__alive_claim(p, &claim->alive) : rc;
 }
 
 bool zks__lockfile_is_ours(const struct zks__place *p, const struct zks__claim *claim)
@@ -191,6 +195,7 @@ void zks__lockfile_release(struct zks__claim *claim)
 {
     unlock(claim->file);
     unlock(claim->beside);
+    zks__alive_release(claim->alive);
     *claim = (struct zks__claim)ZKS__CLAIM_INIT;
 }
 
@@ -204,9 +209,14 @@ void zks__lockfile_started(int claim)
     unlock(claim);
 }
 
+/* Not where it would end the process (RLIMIT_FSIZE). */
 void zks__lockfile_note(int claim, const char *text)
 {
+    struct rlimit limit;
     size_t len = strlen(text);
+    if (getrlimit(RLIMIT_FSIZE, &limit) != 0 || limit.rlim_cur < len) {
+        return;
+    }
     (void)!pwrite(claim, text, len, 0);
     (void)!ftruncate(claim, (off_t)len);
 }

@@ -35,18 +35,20 @@ struct zks__server_record {
 struct zks__claim {
     int file;
     int beside; /* -1 where that file cannot be had. */
+    int alive;  /* See alive.h. */
 };
 
 #define ZKS__CLAIM_INIT                                                                            \
     {                                                                                              \
-        -1, -1                                                                                     \
+        -1, -1, -1                                                                                 \
     }
 
 /* zks__lockfile_read: 0 and the record of the server that runs, or
  *  ZKS__NONE       none runs.
  *  ZKS__UNSETTLED  one is being started or ended.
  *  ZKS_ESYSTEM     the file cannot be read; the log says why.
- * zks__lockfile_read_beside: the same of the file beside the folder; what cannot be read is ZKS__NONE. */
+ * zks__lockfile_read_beside: the same of the file beside the folder; what cannot be read is ZKS__NONE.  If that file is
+ * gone too, ZKS__UNSETTLED for a server that is alive all the same. */
 int zks__lockfile_read(const struct zks__place *p, struct zks__server_record *record);
 int zks__lockfile_read_beside(const struct zks__place *p, struct zks__server_record *record);
 

@@ -180,6 +180,12 @@ static int cannot_make(const struct zks__place *p, int error)
     return ZKS_ESYSTEM;
 }
 
+/* Whatever the umask is. */
+static bool make_folder(const char *path)
+{
+    return mkdir(path, 0700) == 0 && chmod(path, 0700) == 0;
+}
+
 int zks__place_make(const struct zks__place *p)
 {
     char path[ZKS__PLACE_MAX];
@@ -191,13 +197,13 @@ int zks__place_make(const struct zks__place *p)
     (void)snprintf(path, sizeof path, "%s", p->folder);
     for (char *at = strchr(path + 1, '/'); at != NULL; at = strchr(at + 1, '/')) {
         *at = '\0';
-        int error = mkdir(path, 0700) != 0 ? errno : 0;
+        int error = make_folder(path) ? 0 : errno;
         if (error != 0 && stat(path, &info) != 0) {
             return cannot_make(p, error);
         }
         *at = '/';
     }
-    if (mkdir(path, 0700) != 0 && errno != EEXIST) {
+    if (!make_folder(path) && errno != EEXIST) {
         return cannot_make(p, errno);
     }
     rc = zks__place_check(p);
@@ -237,6 +243,9 @@ int zks__place_open_path(const char *path, int flags)
         (void)close(fd);
         errno = 0;
         return -1;
+    }
+    if (fd >= 0 && (flags & O_CREAT) != 0 && (info.st_mode & 0600) != 0600) {
+        (void)fchmod(fd, info.st_mode | 0600); /* The umask has taken it. */
     }
     if (fd >= 0 && fd <= STDERR_FILENO) {
         int other = fcntl(fd, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);

@@ -261,7 +261,7 @@ static bool listen_to(int fd, pid_t pid, int pidfd, const struct zks__limit *lim
 }
 
 /* As part of a sentence: one line, without the name that it begins with. */
-static void tidy(char why[ZKS__WHY_MAX])
+static void tidy(char why[ZKS__WHY_MAX], const char *program)
 {
     size_t len = strlen(why);
     while (len > 0 && why[len - 1] == '\n') {
@@ -274,7 +274,7 @@ static void tidy(char why[ZKS__WHY_MAX])
         *at = (unsigned char)*at < 0x20 ? ' ' : *at;
     }
     if (why[0] == '\0') {
-        (void)snprintf(why, ZKS__WHY_MAX, "it ended and did not say why");
+        (void)snprintf(why, ZKS__WHY_MAX, "%.500s ended and did not say why", program);
     }
 }
 
@@ -322,7 +322,7 @@ static int spawn(const struct zks__starter *s, bool scoped, const struct zks__li
     (void)close(ends[0]);
     *exit_code = reaped ? ZKS__EXIT_LOST : end_child(pid, pidfd, ready);
     if (!ready) {
-        tidy(why);
+        tidy(why, s->program);
     }
     return ready ? 0 : ZKS_EDISCONNECTED;
 }

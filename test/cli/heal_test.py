@@ -209,6 +209,9 @@ class Folder(Local):
     def test_removed(self):
         self.taken(lambda: shutil.rmtree(self.state))
 
+    def test_all_is_removed(self):
+        self.taken(lambda: shutil.rmtree(os.path.dirname(self.state)))
+
     def test_renamed(self):
         self.taken(lambda: os.rename(self.state, self.state + ".away"))
 
@@ -371,7 +374,7 @@ class FileSystem(Local):
         self.holds_on()
 
     def test_mounted_over(self):
-        """The folder above has gone too, and nothing tells the next server to wait."""
+        """The folder above has gone too."""
         server = self.server_inside()
         self.assertEqual(self.inside("mount", "-t", "tmpfs", "tmpfs", self.base).code, 0)
         self.assertEqual(self.holder.wait(), 76, self.holder.err)

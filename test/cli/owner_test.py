@@ -24,6 +24,15 @@ except KazooTimeoutError:
     print("refused")
 """
 
+TAKE = """
+import socket, sys
+with socket.socket(socket.AF_UNIX) as name:
+    name.bind("\\0" + sys.argv[1])
+    name.listen()
+    print("taken", flush=True)
+    sys.stdin.read()
+"""
+
 
 class Owner(Local):
     def setUp(self):
@@ -34,6 +43,12 @@ class Owner(Local):
     def secret(self):
         with open(self.file("secret"), encoding="ascii") as file:
             return file.read().strip()
+
+    def name(self):
+        number = 0xcbf29ce484222325
+        for byte in self.state.encode():
+            number = (number ^ byte) * 0x100000001b3 % 2 ** 64
+        return f"{number:016x}"
 
     def ask(self, user, address, secret, seconds=60):
         """What a process of the user gets from a server."""
@@ -47,6 +62,23 @@ class Owner(Local):
         self.assertEqual(self.ask(OTHER, address, self.secret(), 5), "refused")
         self.assertEqual(self.ask(os.geteuid(), address, self.secret()), "served 0")
         self.assertIn("another user's process", run.err)
+
+    def test_a_name_that_is_another_users(self):
+        """A socket of the server's name that is not its user's says nothing, whoever listens there."""
+        taken = subprocess.Popen([sys.executable, "-c", TAKE, f"zksync-local-{os.geteuid()}-{self.name()}"],
+                                 user=OTHER, group=OTHER, extra_groups=[], cwd="/", stdin=subprocess.PIPE,
+                                 stdout=subprocess.PIPE, text=True)
+        with taken:
+            self.assertEqual(taken.stdout.readline(), "taken\n")
+            self.assertEqual(self.use("lock", "-n", "/a", "true").code, 0)
+            taken.stdin.close()
+
+    def test_the_name_is_taken_from_the_folder(self):
+        """Else the test above would take another one."""
+        self.assertEqual(self.use("ping").code, 0)
+        with open("/proc/net/unix", encoding="ascii") as file:
+            named = [line.split()[-1] for line in file if f"@zksync-local-{os.geteuid()}-{self.name()}" in line]
+        self.assertNotEqual(named, [])
 
     def test_all_users_where_no_secret_is_wanted(self):
         _, address = self.serve("--no-secret")

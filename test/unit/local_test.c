@@ -120,6 +120,13 @@ static void rename_folder(const char *from, const char *to)
     assert_int_equal(rename(old, new), 0);
 }
 
+static void run(const char *command)
+{
+    char line[128];
+    (void)snprintf(line, sizeof line, command, home, home);
+    assert_int_equal(system(line), 0);
+}
+
 /* While the first one has not released its claim there is no other one, though its folder has gone. */
 static void test_a_folder_that_goes(void **state)
 {
@@ -128,9 +135,12 @@ static void test_a_folder_that_goes(void **state)
     struct zks_local_claim *first = claim();
     assert_int_equal(zks_local_claim_check(first), 0);
     rename_folder("zksync", "away");
-    assert_int_equal(zks_local_claim_check(first), ZKS_ENOENT);
-    assert_int_equal(zks_local_claim(NULL, NULL, &none), ZKS_EEXIST);
-    assert_int_equal(zks_local_pid(NULL, NULL), ZKS_EBUSY);
+    for (int i = 0; i < 2; i++) {
+        assert_int_equal(zks_local_claim_check(first), ZKS_ENOENT);
+        assert_int_equal(zks_local_claim(NULL, NULL, &none), ZKS_EEXIST);
+        assert_int_equal(zks_local_pid(NULL, NULL), ZKS_EBUSY);
+        run("rm -r %s/.zksync.lock %s/zksync 2> /dev/null || :");
+    }
     zks_local_release(first);
     zks_local_release(claim());
 }
@@ -154,13 +164,6 @@ static void serve(const char *id, bool is_empty, int64_t wait_ms, int64_t lease_
         zks_local_stopped(server, lease_ms);
     }
     zks_local_release(server);
-}
-
-static void run(const char *command)
-{
-    char line[128];
-    (void)snprintf(line, sizeof line, command, home);
-    assert_int_equal(system(line), 0);
 }
 
 /* Clients count on what a server has granted when its folder is another one, or has lost what was in it. */
