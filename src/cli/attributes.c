@@ -15,6 +15,9 @@
 
 enum { CPUS_MAX = 8192, IOPRIO_PROCESS = 1, IOPRIO_CLASS_SHIFT = 13, TEXT_SIZE = 4096 };
 
+/* Of descriptors there always is a limit: this many are enough for the connections of most. */
+enum { NOFILE_USUAL = 1024 };
+
 /* Those that can end the server, or keep it from serving. */
 static const struct {
     enum __rlimit_resource resource;
@@ -23,7 +26,7 @@ static const struct {
               {RLIMIT_CPU, "rlimit_cpu"},
               {RLIMIT_DATA, "rlimit_data"},
               {RLIMIT_FSIZE, "rlimit_fsize"},
-              {RLIMIT_NOFILE, NULL}}; /* There always is one. */
+              {RLIMIT_NOFILE, "rlimit_nofile"}};
 
 static const char *const classes[] = {
     [SCHED_OTHER] = "other", [SCHED_FIFO] = "fifo", [SCHED_RR] = "rr",
@@ -136,7 +139,8 @@ static void find_limits(struct found *f, pid_t pid)
     for (size_t i = 0; i < sizeof limits / sizeof limits[0]; i++) {
         struct rlimit limit;
         bool known = prlimit(pid, limits[i].resource, NULL, &limit) == 0;
-        if (known && limit.rlim_cur != RLIM_INFINITY && limits[i].name != NULL) {
+        bool usual = limits[i].resource == RLIMIT_NOFILE && limit.rlim_cur >= NOFILE_USUAL;
+        if (known && limit.rlim_cur != RLIM_INFINITY && !usual) {
             add(f, limits[i].name, "%llu", (unsigned long long)limit.rlim_cur);
         }
     }

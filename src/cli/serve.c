@@ -111,6 +111,27 @@ static bool take(struct cli_parser *p, int letter, struct request *r)
     }
 }
 
+/* A server of its own on that would keep the local one from its data. */
+static bool is_local_folder(const char *data)
+{
+    char folder[CLI_PATH_SIZE];
+    char inside[CLI_PATH_SIZE];
+    struct stat given;
+    struct stat local;
+    if (zks_local_folder(folder, sizeof folder) != 0 || stat(data, &given) != 0) {
+        return false;
+    }
+    int len = snprintf(inside, sizeof inside, "%s/data", folder);
+    const char *const theirs[] = {folder, len < CLI_PATH_SIZE ? inside : folder};
+    for (size_t i = 0; i < 2; i++) {
+        if (stat(theirs[i], &local) == 0 && local.st_dev == given.st_dev &&
+            local.st_ino == given.st_ino) {
+            return true;
+        }
+    }
+    return false;
+}
+
 /* 0 or an exit code, with all said. */
 static int check(const struct request *r)
 {
@@ -121,6 +142,16 @@ static int check(const struct request *r)
     }
     if (r->json && !r->status) {
         return cli_usage("serve", "--json is for --status");
+    }
+    if (r->data != NULL && r->data[0] == '\0') {
+        return cli_usage("serve", "--data: the name of the folder is empty");
+    }
+    if (r->data != NULL && is_local_folder(r->data)) {
+        return cli_usage(
+            "serve",
+            "--data %s: there the local server keeps what is its own; without --data it is "
+            "what runs",
+            r->data);
     }
     if (r->data != NULL && r->memory) {
         return cli_usage("serve", "--data or --memory, not both");

@@ -17,6 +17,7 @@
 #include "attributes.h"
 #include "duration.h"
 #include "exit.h"
+#include "fds.h"
 #include "notify.h"
 #include "process1.h"
 #include "serve.h"
@@ -26,7 +27,6 @@ enum {
     AGAIN_MS = 10,
     CHECK_MS = 500,
     MORE_MS = 30000,      /* For the start itself. */
-    MOST_MS = 60000,      /* Of one poll(). */
     SAME_PORT_TRIES = 20, /* Until another port will do. */
     TRIES = 500,
     LOG_MAX = 1 << 20
@@ -146,13 +146,14 @@ static void log_pause(struct run *r, const char *what, int64_t ms)
 }
 
 /* False where a descriptor, -1 for none, has become readable before. */
-static bool pause_for(int64_t ms, int fd)
+static bool pause_for(const struct run *r, int64_t ms, int fd)
 {
     struct pollfd polls = {.fd = fd, .events = POLLIN};
     uint64_t until_ms = zks_clock_ms() + (uint64_t)ms;
     uint64_t now_ms;
     while (polls.revents == 0 && (now_ms = zks_clock_ms()) < until_ms) {
-        (void)poll(&polls, 1, (int)(until_ms - now_ms < MOST_MS ? until_ms - now_ms : MOST_MS));
+        (void)poll(&polls, 1, (int)(until_ms - now_ms < CHECK_MS ? until_ms - now_ms : CHECK_MS));
+        (void)zks_local_claim_check(r->claim);
     }
     return polls.revents == 0;
 }
@@ -198,7 +199,7 @@ static int await_former_leases(const char *id, bool is_empty, void *arg)
                  (long long)(wait_ms + MORE_MS) * 1000);
         cli_notify(line);
     }
-    r->canceled = !pause_for(wait_ms, r->signals);
+    r->canceled = !pause_for(r, wait_ms, r->signals);
     return r->canceled ? ZKS_ECANCELED : 0;
 }
 
@@ -254,16 +255,30 @@ static void *wait_for_server(void *arg)
     return NULL;
 }
 
-/* Whoever waits for it to be ready; what is in the background then has its starter's terminal no more. */
+/* What is in the background has its starter's terminal no more, nor a pipe whose end somebody waits for.  A file that
+ * was chosen for what it has to say stays. */
+static void let_go_of_stderr(const struct run *r)
+{
+    struct stat info;
+    if (r->log_fd >= 0) {
+        (void)dup2(r->log_fd, STDERR_FILENO);
+    } else if (fstat(STDERR_FILENO, &info) != 0 || !S_ISREG(info.st_mode)) {
+        (void)cli_fds_null(STDERR_FILENO);
+    }
+}
+
+/* Whoever waits for it to be ready. */
 static void tell_ready(struct run *r, int ready_fd)
 {
     char line[160];
     const char *address = zks_server_address(r->server);
     if (ready_fd >= 0) {
-        int len = snprintf(line, sizeof line, "ready %s\n", address);
-        if (r->log_fd >= 0) {
-            (void)dup2(r->log_fd, STDERR_FILENO);
+        char pid[24] = ""; /* Of the local server --stop knows it. */
+        if (r->claim == NULL) {
+            snprintf(pid, sizeof pid, " %ld", (long)getpid());
         }
+        int len = snprintf(line, sizeof line, "ready %s%s\n", address, pid);
+        let_go_of_stderr(r);
         (void)!write(ready_fd, line, (size_t)len);
         close(ready_fd);
     } else {
@@ -299,7 +314,7 @@ static void await_leases(struct run *r)
     int64_t lease_ms = zks_server_lease_ms(r->server, &lost);
     if (lost && lease_ms > 0) {
         log_pause(r, "no other local server starts", lease_ms);
-        (void)pause_for(lease_ms, -1);
+        (void)pause_for(r, lease_ms, -1);
     }
     zks_local_stopped(r->claim, lost ? 0 : lease_ms);
 }

@@ -237,7 +237,7 @@ class FileSystem(Place):
 
     @needs("mount")
     def test_read_only(self):
-        for words in [*STARTS, ["serve", "--data", self.state]]:
+        for words in [*STARTS, ["serve", "--data", self.state + "/other"]]:
             result = self.use_on("ro", *words)
             self.assertEqual((result.code, result.out), (71, ""), words)
             self.assertIn(self.state, result.err)

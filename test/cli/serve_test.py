@@ -3,12 +3,14 @@
 
 import os
 import resource
+import shutil
 import signal
 import socket
+import subprocess
 
 from kazoo.client import KazooClient
 
-from harness import LIMIT, alive, await_true, clock_ms, die_with_parent, keeper_of, main
+from harness import LIMIT, ZKSYNC, alive, await_true, clock_ms, die_with_parent, keeper_of, main
 from local import Local
 
 
@@ -102,6 +104,30 @@ class Serve(Local):
         self.let_go(self.server(), ours)
         os.close(ours)
 
+    def test_one_of_its_own_in_the_background(self):
+        """Who reads what it prints, its errors too, is not kept waiting."""
+        result = self.use("serve", "-b", "--memory")
+        ready, address, pid = result.out.split()
+        self.assertEqual((ready, result.code, result.err), ("ready", 0, f"zksync: serving on {address}\n"))
+        try:
+            self.assertEqual(self.use("ping", ZKSYNC_SERVERS=address).code, 0)
+            self.assertEqual(os.readlink(f"/proc/{pid}/fd/2"), "/dev/null")
+        finally:
+            os.kill(int(pid), signal.SIGTERM)
+        await_true(lambda: not alive(int(pid)), "it has ended")
+
+    def test_what_it_says_in_the_background_goes_to_a_file(self):
+        name = os.path.join(self.home, "log")
+        with open(name, "wb") as log:
+            run = subprocess.run([ZKSYNC, "-v", "serve", "-b", "--memory"], env=self.local(), stdin=subprocess.DEVNULL,
+                                 stdout=subprocess.PIPE, stderr=log, check=True, timeout=LIMIT)
+        os.kill(int(run.stdout.split()[2]), signal.SIGTERM)
+
+        def ended():
+            with open(name, encoding="utf-8") as log:
+                return "ends" in log.read()
+        await_true(ended, "it says that it ends")
+
     def test_notify(self):
         for name in (os.path.join(self.home, "notify"), f"\0zksync-test-{os.getpid()}-{self.count}"):
             with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as listener:
@@ -134,6 +160,23 @@ class Serve(Local):
             self.assertEqual((result.code, result.out), (64, ""), words)
             self.assertNotEqual(result.err, "")
         self.assertFalse(os.path.exists(self.state))
+
+    def test_a_folder_that_cannot_be_its_own(self):
+        self.assertEqual(self.use("ping").code, 0)
+        for folder in "", self.state, self.state + "/", self.file("data"), self.home + "/state/../state/zksync/data":
+            result = self.use("serve", "--data", folder)
+            self.assertEqual((result.code, result.out), (64, ""), folder)
+            self.assertIn("--data", result.err)
+        self.assertEqual(self.use("ping").code, 0)
+
+    def test_whatever_the_umask_is(self):
+        for umask in 0o777, 0o277, 0o177:
+            result = self.zksync("ping", env=self.local(), preexec_fn=lambda mask=umask: os.umask(mask))
+            self.assertEqual(result.code, 0, result.err)
+            self.assertEqual([oct(self.mode(name)) for name in (".", "start.lock", "server.lock", "secret", "data")],
+                             ["0o700", "0o600", "0o600", "0o600", "0o700"])
+            self.assertEqual(self.use("serve", "--stop").code, 0)
+            shutil.rmtree(os.path.dirname(self.state))
 
 
 class OfItsOwn(Local):
