@@ -82,7 +82,8 @@ typedef struct zks_server_options {
      * and in zks_server_open and zks_server_start for the sessions that the folder has.
      *
      * opened: in those two functions, when the folder has been read, before anybody is served.  The same folder has
-     * the same `id`, less than 48 bytes, and a copy another one; `is_empty` where nothing was ever written to it.
+     * the same `id`, less than 48 bytes, and a copy another one, where the file
+     * system keeps the time at which a file was made; `is_empty` where nothing was ever written to it.
      * Its return is theirs, unless it is 0. */
     void (*lease)(int64_t longest_ms, void *arg);
     int (*opened)(const char *id, bool is_empty, void *arg);

@@ -118,14 +118,16 @@ static bool is_local_folder(const char *data)
     char inside[CLI_PATH_SIZE];
     struct stat given;
     struct stat local;
-    if (zks_local_folder(folder, sizeof folder) != 0 || stat(data, &given) != 0) {
+    if (zks_local_folder(folder, sizeof folder) != 0) {
         return false;
     }
     int len = snprintf(inside, sizeof inside, "%s/data", folder);
+    bool there = stat(data, &given) == 0;
     const char *const theirs[] = {folder, len < CLI_PATH_SIZE ? inside : folder};
     for (size_t i = 0; i < 2; i++) {
-        if (stat(theirs[i], &local) == 0 && local.st_dev == given.st_dev &&
-            local.st_ino == given.st_ino) {
+        if (there ? stat(theirs[i], &local) == 0 && local.st_dev == given.st_dev &&
+                        local.st_ino == given.st_ino
+                  : strcmp(theirs[i], data) == 0) {
             return true;
         }
     }

@@ -183,7 +183,11 @@ static int cannot_make(const struct zks__place *p, int error)
 /* Whatever the umask is. */
 static bool make_folder(const char *path)
 {
-    return mkdir(path, 0700) == 0 && chmod(path, 0700) == 0;
+    bool made = mkdir(path, 0700) == 0;
+    if (made) {
+        (void)chmod(path, 0700);
+    }
+    return made;
 }
 
 int zks__place_make(const struct zks__place *p)

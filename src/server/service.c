@@ -97,6 +97,7 @@ int zks__service_open(struct zks__service *s, const struct zks__service_options 
 int zks__service_resume(struct zks__service *s, uint64_t clock_ms, char why[ZKS__WHY_SIZE])
 {
     s->now_ms = s->seen_ms = clock_ms;
+    s->granted_ms = 0;
     s->reap_ms = clock_ms + s->options.reap_ms;
     s->tidy_ms = s->written_ms = s->compacted_ms = clock_ms;
     bool loads = s->tree == NULL;

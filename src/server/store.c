@@ -145,7 +145,11 @@ int zks__store_open(struct zks__store *s, const char *path, const struct zks__me
 void zks__store_id(const struct zks__store *s, char id[ZKS__FOLDER_ID])
 {
     struct statx info = {.stx_ino = 0};
-    (void)statx(s->lock, "", AT_EMPTY_PATH, STATX_INO | STATX_BTIME, &info);
+    struct stat plain;
+    if (statx(s->lock, "", AT_EMPTY_PATH, STATX_INO | STATX_BTIME, &info) != 0 &&
+        fstat(s->lock, &plain) == 0) {
+        info.stx_ino = plain.st_ino;
+    }
     (void)snprintf(id, ZKS__FOLDER_ID, "%llu.%lld.%u", (unsigned long long)info.stx_ino,
                    (long long)info.stx_btime.tv_sec, info.stx_btime.tv_nsec);
 }

@@ -4,9 +4,10 @@
 import os
 import subprocess
 import sys
+import unittest
 
-from harness import main
-from local import Local
+from harness import ZKSYNC, Result, main
+from local import Local, cannot_unshare, unshare
 
 OTHER = 65534
 
@@ -45,8 +46,9 @@ class Owner(Local):
             return file.read().strip()
 
     def name(self):
+        root = os.stat("/")
         number = 0xcbf29ce484222325
-        for byte in self.state.encode():
+        for byte in f"{self.state}{os.readlink('/proc/self/ns/mnt')}{root.st_dev}:{root.st_ino}".encode():
             number = (number ^ byte) * 0x100000001b3 % 2 ** 64
         return f"{number:016x}"
 
@@ -79,6 +81,14 @@ class Owner(Local):
         with open("/proc/net/unix", encoding="ascii") as file:
             named = [line.split()[-1] for line in file if f"@zksync-local-{os.geteuid()}-{self.name()}" in line]
         self.assertNotEqual(named, [])
+
+    @unittest.skipIf(cannot_unshare("mount"), f"no mount namespace: {cannot_unshare('mount')}")
+    def test_another_root_has_another_server(self):
+        """The path is the same, but not the folder, as in a container with the host's network."""
+        self.assertEqual(self.use("ping").code, 0)
+        script = f'mount -t tmpfs tmpfs {self.home} && exec "$0" lock -n /a true'
+        result = Result(self.spawn([*unshare("mount"), "sh", "-c", script, ZKSYNC], env=self.local()))
+        self.assertEqual(result.code, 0, result.err)
 
     def test_all_users_where_no_secret_is_wanted(self):
         _, address = self.serve("--no-secret")
