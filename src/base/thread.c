@@ -7,7 +7,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { SPARE = 4, GONE_TRIES = 1000, GONE_PAUSE_NS = 100 * 1000 };
+enum { SPARE = 4, GONE_TRIES = 100 * 1000, GONE_PAUSE_NS = 100 * 1000 };
 
 int zks__thread_start(pthread_t *thread, void *(*run)(void *arg), void *arg)
 {
