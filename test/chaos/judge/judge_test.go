@@ -34,6 +34,11 @@ func judged(t *testing.T, journals ...string) string {
 	return strings.Join(j.wrong, "\n")
 }
 
+// lateLoss is written by two threads: the callback's line comes after the next attempt has begun.
+const lateLoss = `151 lock 2 call op=rdlock path=/l timeout=0
+	150 lock 1 lost
+	160 lock 2 ret op=rdlock rc=ZKS_ETIMEDOUT`
+
 func TestHistories(t *testing.T) {
 	writer := `10 lock 1 call op=wrlock path=/l timeout=0
 		20 lock 1 ret op=wrlock rc=0
@@ -70,6 +75,7 @@ func TestHistories(t *testing.T) {
 		{"one who is killed holds on", "two hold for 0.300 s", []string{fmt.Sprintf(writer, ""), other("wrlock", 200, 8)}},
 		{"one who is killed holds until it is no more sure", "", []string{fmt.Sprintf(writer, ""), other("wrlock", 501, 8)}},
 		{"who is told of the loss holds no more", "", []string{fmt.Sprintf(writer, "150 lock 1 lost"), other("wrlock", 200, 8)}},
+		{"a loss that is written after the next call", "", []string{fmt.Sprintf(writer, lateLoss), other("wrlock", 200, 8)}},
 		{"held after the loss", "after the loss", []string{fmt.Sprintf(writer, "150 lock 1 lost\n190 lock 1 held mode=2 token=7 safe=500 clock=1")}},
 		{"held past its end", "past safe_until", []string{fmt.Sprintf(writer, "600 lock 1 held mode=2 token=7 safe=500 clock=600")}},
 		{"a smaller token", "does not grow", []string{fmt.Sprintf(writer, unlocked), other("wrlock", 105, 6)}},

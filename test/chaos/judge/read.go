@@ -105,11 +105,18 @@ func number(text string) uint64 {
 	return value
 }
 
+// attemptID names an attempt. A lost callback runs on a thread of its own, so its line may follow the first lines of
+// the next attempt.
+type attemptID struct {
+	role   string
+	number int
+}
+
 // reader reads one journal.
 type reader struct {
-	process *process
-	latest  map[string]*attempt // Of each role.
-	away    int64               // Since when it has been cut off; never while it is connected.
+	process  *process
+	attempts map[attemptID]*attempt
+	away     int64 // Since when it has been cut off; never while it is connected.
 }
 
 func (r *reader) state(at int64, is string) {
@@ -126,10 +133,11 @@ func (r *reader) state(at int64, is string) {
 }
 
 func (r *reader) attempt(role string, n int) *attempt {
-	a := r.latest[role]
-	if a == nil || a.number != n {
+	id := attemptID{role, n}
+	a := r.attempts[id]
+	if a == nil {
 		a = &attempt{process: r.process.name, role: role, number: n, lost: never}
-		r.latest[role] = a
+		r.attempts[id] = a
 		r.process.attempts = append(r.process.attempts, a)
 	}
 	return a
@@ -188,7 +196,7 @@ func readJournal(path string, until int64) (*process, error) {
 		return nil, err
 	}
 	lines := strings.Split(string(text), "\n")
-	r := &reader{process: &process{}, latest: map[string]*attempt{}, away: never}
+	r := &reader{process: &process{}, attempts: map[attemptID]*attempt{}, away: never}
 	for i, line := range lines[:len(lines)-1] {
 		words := strings.Split(line, " ")
 		if len(words) < 4 {
