@@ -156,26 +156,39 @@ static void memory_is_given_back(void **state)
     assert_int_equal(zks__heap_held(&s.heap), 0);
 }
 
-/* With identities that an earlier version took a turn can be large: it goes to disk in parts. */
-static void a_large_turn(void **state)
+static void open_on_disk(struct zks__service *s, char *folder)
 {
-    static char id[100001];
-    char folder[] = "/tmp/zksync-service-XXXXXX";
-    char command[64];
     char why[ZKS__WHY_SIZE];
-    struct zks__service s;
-    const struct zks__id ids[] = {{"digest", id}};
-    const struct zks__who who = {0, {ids, 1}};
+    assert_non_null(mkdtemp(folder));
     const struct zks__service_options options = {.folder = folder,
                                                  .compact_bytes = 1 << 30,
                                                  .tick_ms = TICK_MS,
                                                  .max_session_timeout_ms = LONG_MS,
                                                  .reap_ms = LONG_MS,
                                                  .tell = tell};
+    assert_int_equal(zks__service_open(s, &options, 5000, why), 0);
+}
+
+static void close_on_disk(struct zks__service *s, const char *folder)
+{
+    char command[64];
+    zks__service_close(s);
+    (void)snprintf(command, sizeof command, "rm -r '%s'", folder);
+    assert_int_equal(system(command), 0);
+}
+
+/* With identities that an earlier version took a turn can be large: it goes to disk in parts. */
+static void a_large_turn(void **state)
+{
+    static char id[100001];
+    char folder[] = "/tmp/zksync-service-XXXXXX";
+    char why[ZKS__WHY_SIZE];
+    struct zks__service s;
+    const struct zks__id ids[] = {{"digest", id}};
+    const struct zks__who who = {0, {ids, 1}};
     (void)state;
     memset(id, 'u', sizeof id - 1);
-    assert_non_null(mkdtemp(folder));
-    assert_int_equal(zks__service_open(&s, &options, 5000, why), 0);
+    open_on_disk(&s, folder);
     do_with(&s, &who, ZKS__OP_CREATE, 1);
     for (int i = 0; i < 100; i++) {
         do_with(&s, &who, ZKS__OP_SET, 1);
@@ -188,30 +201,20 @@ static void a_large_turn(void **state)
     zks__service_pause(&s);
     assert_int_equal(zks__service_resume(&s, 6000, why), 0);
     assert_true(zks__tree_zxid(s.tree) == zxid);
-    zks__service_close(&s);
-    (void)snprintf(command, sizeof command, "rm -r '%s'", folder);
-    assert_int_equal(system(command), 0);
+    close_on_disk(&s, folder);
 }
 
-/* The zxid of a write that was refused has been shown, and is not another write's after a restart. */
+/* A client has seen the zxid of a write that was refused, so no other write gets it after a restart. */
 static void a_refusal_is_kept(void **state)
 {
     char folder[] = "/tmp/zksync-service-XXXXXX";
-    char command[64];
     char why[ZKS__WHY_SIZE];
     struct zks__service s;
     const struct zks__who who = {0, {NULL, 0}};
     const struct zks__op op = {.kind = ZKS__OP_DELETE, .path = "/nothing", .version = -1};
-    const struct zks__service_options options = {.folder = folder,
-                                                 .compact_bytes = 1 << 30,
-                                                 .tick_ms = TICK_MS,
-                                                 .max_session_timeout_ms = LONG_MS,
-                                                 .reap_ms = LONG_MS,
-                                                 .tell = tell};
     struct zks__op_result results[2];
     (void)state;
-    assert_non_null(mkdtemp(folder));
-    assert_int_equal(zks__service_open(&s, &options, 5000, why), 0);
+    open_on_disk(&s, folder);
     for (int64_t zxid = 1; zxid <= 3; zxid++) {
         if (zxid == 1) {
             zks__service_write(&s, &who, &op, results);
@@ -227,9 +230,7 @@ static void a_refusal_is_kept(void **state)
         assert_int_equal(zks__service_resume(&s, 6000, why), 0);
         assert_true(zks__tree_zxid(s.tree) == zxid);
     }
-    zks__service_close(&s);
-    (void)snprintf(command, sizeof command, "rm -r '%s'", folder);
-    assert_int_equal(system(command), 0);
+    close_on_disk(&s, folder);
 }
 
 int main(void)
