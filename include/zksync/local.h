@@ -9,12 +9,12 @@
  *   secret        what a client must present; made once, and readable by the user alone
  *   port          where the server last listened: it listens there again where it can
  *   server.lock   locked by the server as long as it lives; what it says counts only while it is
- *   start.lock    locked by whoever starts a server; says which start has failed last, and why
+ *   start.lock    locked while a server is started; records the last start that failed, and why
  *   server.log    what a server in the background had to say
  *
- * Who the server is cannot be stale, for the system lets go of a lock when its process has ended.  The server also
- * locks the file .zksync.lock beside the folder, and has a socket with an abstract name, so that there is one server
- * also when the folder is removed or renamed.  What that file says of leases stays, for a server that finds other data. */
+ * server.lock cannot be stale: the system releases a lock when its process ends.  The server also locks the file
+ * .zksync.lock next to the folder and listens on an abstract socket, so that there is one server even if the folder is
+ * removed or renamed.  The leases recorded in .zksync.lock outlive the server, for a successor that finds other data. */
 #ifndef ZKSYNC_LOCAL_H
 #define ZKSYNC_LOCAL_H
 
@@ -112,13 +112,15 @@ struct zks_local_claim {
  *  ZKS_ENOMEM, ZKS_EINVAL
  * zks_local_publish: from now on others find it, at this address; where `open` they present no secret.
  *  ZKS_ESYSTEM  it cannot be written down; nobody finds it.
- * zks_local_wait_ms: for how long the server must not serve yet, in ms: 0, unless the data are not those of the last
- *               server, whose clients may still count on what they hold.  For zks_server_options.opened, which has the
- *               same arguments.  The wait begins with the call, and if this process ends, another one is told what
- *               is left of it.
- * zks_local_lease: for zks_server_options.lease: writes down, beside the folder, for how long clients may count on
- *               what they hold, if this process is killed.  Any thread.
- * zks_local_stopped: the same, from now on (zks_server_lease_ms): after the server has stopped.
+ * zks_local_wait_ms: how long to wait before serving, in ms.  0 if the data folder is the one that the last server had;
+ *               otherwise the rest of that server's longest lease, since its clients may still hold locks that this
+ *               server knows nothing of.  Call it from zks_server_options.opened, with the arguments of that.  The
+ *               wait starts with this call.  If this process ends during it, the next one waits only for the rest.
+ * zks_local_lease: records the longest lease next to the folder, in case this process is killed; before
+ *               zks_local_publish it is kept in memory and recorded by that.  For zks_server_options.lease.  May be
+ *               called from any thread.  A write that fails is retried by zks_local_claim_check.
+ * zks_local_stopped: records that the leases expire in `lease_ms` (zks_server_lease_ms).  Call it when the server has
+ *               stopped.
  * zks_local_claim_check: whether server.lock is still where it was; to be called twice a second.
  *  ZKS_ENOENT   it, or the folder, has been removed, renamed or replaced: nobody finds this server any more.
  *               Close the server at once, and release the claim when the leases of its clients have expired

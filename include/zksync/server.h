@@ -75,19 +75,20 @@ typedef struct zks_server_options {
     void *log_arg;
     enum zks_log_level log_level; /* Default ZKS_LOG_WARN. */
 
-    /* What a program has to know that must not grant again what clients of a server that was killed count on.  They
-     * must not call the server.  NULL: nothing.
+    /* Callbacks for a program that keeps track of leases across servers that are killed; NULL for none.  They must not
+     * call functions of the server.
      *
-     * lease: before a client is told of a session timeout that is longer than each before; on the server's thread,
-     * and in zks_server_open and zks_server_start for the sessions that the folder has.
+     * lease: called before the server grants a session timeout longer than all it has granted since it was opened or
+     * started.  Called on the server's thread, or by zks_server_open and zks_server_start for the sessions found in
+     * the folder.
      *
-     * opened: in those two functions, when the folder has been read, before anybody is served.  The same folder has
-     * the same `id`, less than 48 bytes, and a copy another one, where the file
-     * system keeps the time at which a file was made; `is_empty` where nothing was ever written to it.
-     * Its return is theirs, unless it is 0. */
+     * opened: called by those two functions once the folder has been read, before any client is served.  `id`, shorter
+     * than 48 bytes, identifies the folder; a copy has another one, provided that the file system records when a file
+     * was created.  `is_empty` is true if nothing was ever written to the folder.  If it returns an error, the
+     * function fails with it. */
     void (*lease)(int64_t longest_ms, void *arg);
     int (*opened)(const char *id, bool is_empty, void *arg);
-    void *lease_arg; /* Of both. */
+    void *lease_arg; /* Passed to both. */
 } zks_server_options;
 
 #define ZKS_SERVER_OPTIONS_INIT                                                                    \
@@ -131,11 +132,11 @@ ZKS_EXPORT int zks_server_wait(zks_server *server, int64_t timeout_ms);
 ZKS_EXPORT void zks_server_stop(zks_server *server);
 ZKS_EXPORT int zks_server_start(zks_server *server);
 
-/* zks_server_lease_ms: for how long after the server has stopped clients may count on what their sessions hold: the
- * longest timeout of a session that had ephemerals, 0 for none.  *lost is set to whether the next server on this folder
- * will know nothing of them, since the folder had been removed, renamed or replaced: then nobody may grant the same
- * locks before.
- *  ZKS_EBUSY   it runs; *lost is not touched.
+/* zks_server_lease_ms: how long clients may hold locks after the server has stopped, in ms: the longest timeout of a
+ * session that had ephemerals, 0 if there was none.  *lost is set to true if the folder had been removed, renamed or
+ * replaced, so that the next server on it does not know these sessions: no other server may grant the same locks until
+ * the time is over.
+ *  ZKS_EBUSY   the server runs; *lost is not touched.
  *  ZKS_EINVAL  lost is NULL.
  * Since 0.1. */
 ZKS_EXPORT int64_t zks_server_lease_ms(zks_server *server, bool *lost);

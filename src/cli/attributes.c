@@ -15,7 +15,7 @@
 
 enum { CPUS_MAX = 8192, IOPRIO_PROCESS = 1, IOPRIO_CLASS_SHIFT = 13, TEXT_SIZE = 4096 };
 
-/* Of descriptors there always is a limit: this many are enough for the connections of most. */
+/* There always is a limit of open files; only one below this is worth reporting. */
 enum { NOFILE_USUAL = 1024 };
 
 /* Those that can end the server, or keep it from serving. */

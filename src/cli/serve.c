@@ -111,7 +111,7 @@ static bool take(struct cli_parser *p, int letter, struct request *r)
     }
 }
 
-/* A server of its own on that would keep the local one from its data. */
+/* A server of its own on that folder would lock out the local server. */
 static bool is_local_folder(const char *data)
 {
     char folder[CLI_PATH_SIZE];
@@ -149,11 +149,10 @@ static int check(const struct request *r)
         return cli_usage("serve", "--data: the name of the folder is empty");
     }
     if (r->data != NULL && is_local_folder(r->data)) {
-        return cli_usage(
-            "serve",
-            "--data %s: there the local server keeps what is its own; without --data it is "
-            "what runs",
-            r->data);
+        return cli_usage("serve",
+                         "--data %s: this is the local server's folder; to run the local server, "
+                         "leave out --data",
+                         r->data);
     }
     if (r->data != NULL && r->memory) {
         return cli_usage("serve", "--data or --memory, not both");

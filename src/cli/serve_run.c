@@ -136,16 +136,14 @@ static bool take_signals(struct run *r)
 
 /* ---- Leases of clients ---- */
 
-static void log_pause(struct run *r, const char *what, int64_t ms)
+static void log_wait(struct run *r, const char *what, int64_t ms, const char *why)
 {
     char line[CLI_MESSAGE_SIZE];
-    snprintf(line, sizeof line,
-             "zksync: %s for %.3g s, since the leases of its clients may last so long", what,
-             (double)ms / 1000);
+    snprintf(line, sizeof line, "zksync: %s %.3g s%s", what, (double)ms / 1000, why);
     log_line(ZKS_LOG_WARN, line, r);
 }
 
-/* False where a descriptor, -1 for none, has become readable before. */
+/* False if `fd`, -1 for none, became readable before the time was over. */
 static bool pause_for(const struct run *r, int64_t ms, int fd)
 {
     struct pollfd polls = {.fd = fd, .events = POLLIN};
@@ -185,16 +183,16 @@ static int claim(struct run *r)
     return rc;
 }
 
-/* The data are not those of a server that was killed, or has ended with sessions, so nobody may be served before its
- * clients have given up what they hold. */
+/* Waits if the data folder is not that of the last server, until the leases of that server's clients have expired. */
 static int await_former_leases(const char *id, bool is_empty, void *arg)
 {
     struct run *r = arg;
     char line[80];
     int64_t wait_ms = zks_local_wait_ms(r->claim, id, is_empty);
     if (wait_ms > 0) {
-        log_pause(r, "the data are not those of the last local server: this one does not serve",
-                  wait_ms);
+        log_wait(r, "waiting", wait_ms,
+                 " before serving: the data folder is new, and clients of the last local server "
+                 "may still hold locks");
         snprintf(line, sizeof line, "EXTEND_TIMEOUT_USEC=%lld\nSTATUS=waiting",
                  (long long)(wait_ms + MORE_MS) * 1000);
         cli_notify(line);
@@ -255,8 +253,8 @@ static void *wait_for_server(void *arg)
     return NULL;
 }
 
-/* What is in the background has its starter's terminal no more, nor a pipe whose end somebody waits for.  A file that
- * was chosen for what it has to say stays. */
+/* A server in the background must not keep the terminal of its starter, or a pipe that is read to its end.  A file to
+ * which standard error was redirected is kept. */
 static void let_go_of_stderr(const struct run *r)
 {
     struct stat info;
@@ -267,13 +265,13 @@ static void let_go_of_stderr(const struct run *r)
     }
 }
 
-/* Whoever waits for it to be ready. */
+/* Reports readiness to the starter, or on standard output, and to the service manager. */
 static void tell_ready(struct run *r, int ready_fd)
 {
     char line[160];
     const char *address = zks_server_address(r->server);
     if (ready_fd >= 0) {
-        char pid[24] = ""; /* Of the local server --stop knows it. */
+        char pid[24] = ""; /* The local server is stopped by --stop. */
         if (r->claim == NULL) {
             snprintf(pid, sizeof pid, " %ld", (long)getpid());
         }
@@ -313,7 +311,8 @@ static void await_leases(struct run *r)
     bool lost = false;
     int64_t lease_ms = zks_server_lease_ms(r->server, &lost);
     if (lost && lease_ms > 0) {
-        log_pause(r, "no other local server starts", lease_ms);
+        log_wait(r, "no other local server serves for", lease_ms,
+                 ", until the leases of this one's clients have expired");
         (void)pause_for(r, lease_ms, -1);
     }
     zks_local_stopped(r->claim, lost ? 0 : lease_ms);

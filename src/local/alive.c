@@ -12,9 +12,9 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { ASKING = 4096 /* At a time. */, AGAIN_MS = 10, TRIES = 100 };
+enum { BACKLOG = 4096, AGAIN_MS = 10, TRIES = 100 };
 
-/* FNV-1a: the name is shorter than a path can be. */
+/* FNV-1a: a path can be longer than a socket's name. */
 static uint64_t add_hash(uint64_t hash, const char *text)
 {
     for (; *text != '\0'; text++) {
@@ -23,8 +23,8 @@ static uint64_t add_hash(uint64_t hash, const char *text)
     return hash;
 }
 
-/* The path means the same folder only where the root and the mounts are the same: not in a container that shares the
- * network alone. */
+/* A container can share the host's network, and so its abstract names, but not its file systems: there the same path is
+ * another folder. */
 static uint64_t hash_of(const struct zks__place *p)
 {
     char mounts[64];
@@ -39,7 +39,7 @@ static uint64_t hash_of(const struct zks__place *p)
     return add_hash(add_hash(add_hash(0xcbf29ce484222325, p->folder), mounts), root);
 }
 
-/* Behind a zero byte: in no folder. */
+/* An abstract name begins with a zero byte. */
 static socklen_t name_of(const struct zks__place *p, struct sockaddr_un *name)
 {
     *name = (struct sockaddr_un){.sun_family = AF_UNIX};
@@ -55,7 +55,7 @@ static int new_socket(void)
 
 enum owner { NOT_OURS, OURS, NOT_KNOWN };
 
-/* Not known where the queue is full, and where whoever has the name does not listen: not yet, or not any more. */
+/* NOT_KNOWN if the backlog is full, or if the socket does not listen yet or any more. */
 static enum owner find_owner(const struct zks__place *p)
 {
     struct sockaddr_un name;
@@ -80,14 +80,14 @@ bool zks__alive_is(const struct zks__place *p)
     return find_owner(p) == OURS;
 }
 
-/* Also where the name cannot be had, with -1. */
+/* NOT_OURS with *claim -1 if the name cannot be bound and belongs to another user. */
 static enum owner try_claim(const struct zks__place *p, int *claim)
 {
     struct sockaddr_un name;
     socklen_t len = name_of(p, &name);
     int fd = new_socket();
     *claim = -1;
-    if (fd < 0 || (bind(fd, (struct sockaddr *)&name, len) == 0 && listen(fd, ASKING) == 0)) {
+    if (fd < 0 || (bind(fd, (struct sockaddr *)&name, len) == 0 && listen(fd, BACKLOG) == 0)) {
         *claim = fd;
         return NOT_OURS;
     }
@@ -95,7 +95,7 @@ static enum owner try_claim(const struct zks__place *p, int *claim)
     return find_owner(p);
 }
 
-/* Of a server that was killed a moment ago the system can have taken the locks alone by now. */
+/* The kernel can release the locks of a killed server before it closes its sockets. */
 int zks__alive_claim(const struct zks__place *p, int *claim)
 {
     const struct timespec pause = {.tv_nsec = AGAIN_MS * 1000000L};
@@ -107,19 +107,19 @@ int zks__alive_claim(const struct zks__place *p, int *claim)
     return owner == OURS ? ZKS_EBUSY : 0;
 }
 
-/* Else those who have asked and gone would fill the queue. */
+/* Connections stay in the backlog until they are accepted, even if the client has closed them. */
 void zks__alive_answer(int fd)
 {
-    int asking = 0;
-    for (int i = 0; i < ASKING && fd >= 0 && asking >= 0; i++) {
-        asking = accept4(fd, NULL, NULL, SOCK_CLOEXEC);
-        if (asking >= 0) {
-            (void)close(asking);
+    int peer = 0;
+    for (int i = 0; i < BACKLOG && fd >= 0 && peer >= 0; i++) {
+        peer = accept4(fd, NULL, NULL, SOCK_CLOEXEC);
+        if (peer >= 0) {
+            (void)close(peer);
         }
     }
 }
 
-/* A child that was forked may still have the descriptor, so it is not the close that ends it. */
+/* A forked child may still have the descriptor, so close() alone is not enough. */
 void zks__alive_release(int fd)
 {
     if (fd >= 0) {

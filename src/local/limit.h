@@ -21,7 +21,7 @@ int zks__limit_left(const struct zks__limit *limit);
  * Whether there is something to read or write, or an error to learn of. */
 bool zks__limit_poll(const struct zks__limit *limit, int fd, short events, int most_ms);
 
-/* zks__limit_poll_two: the same, but no longer than until `other` is readable, which is -1 for none. */
+/* zks__limit_poll_two: the same, but also returns when `other`, -1 for none, becomes readable. */
 bool zks__limit_poll_two(const struct zks__limit *limit, int fd, short events, int other,
                          int most_ms);
 

@@ -35,7 +35,7 @@ struct claim {
     pthread_mutex_t lock; /* Of the record, which zks_local_lease() changes on any thread. */
     struct zks__server_record record;
     bool published;
-    bool unwritten; /* The record beside the folder is not the present one. */
+    bool unwritten; /* The record next to the folder is out of date. */
     char listen[32];
     char secret[ZKS__SECRET_SIZE];
     zks__place_path folder;
@@ -147,7 +147,7 @@ static int look(const struct zks__place *p, const struct zks__limit *limit, stru
     return 0;
 }
 
-/* How long the clients of the last server may still count on what it granted, in ms. */
+/* The rest of the longest lease of the last server's clients, in ms. */
 static int64_t lease_left(const struct zks__server_record *former)
 {
     struct zks__host here;
@@ -155,7 +155,7 @@ static int64_t lease_left(const struct zks__server_record *former)
     zks__host_get(&here);
     if (former->until_ms == 0 || !zks__host_same(&here, &former->host) ||
         former->until_ms - now_ms > former->lease_ms) {
-        return former->lease_ms; /* It was killed, or its clock is not ours. */
+        return former->lease_ms; /* It was killed, or the time is from another host's clock. */
     }
     return former->until_ms > now_ms ? former->until_ms - now_ms : 0;
 }
@@ -186,11 +186,11 @@ static int too_long(const struct zks__place *p)
         return say_away(p, &r, ZKS_EDISCONNECTED);
     }
     if (zks__lockfile_read_former(p, &r) && r.until_ms != 0 && lease_left(&r) > 0) {
-        zks__place_say(p, ZKS_LOG_ERROR,
-                       "zksync: the local server of %s does not serve for %.3g s, since its data "
-                       "are not those of the last one, whose clients may still count on what they "
-                       "hold",
-                       p->folder, (double)lease_left(&r) / 1000);
+        zks__place_say(
+            p, ZKS_LOG_ERROR,
+            "zksync: the local server of %s starts serving in %.3g s: the data folder is "
+            "new, and clients of the last server may still hold locks",
+            p->folder, (double)lease_left(&r) / 1000);
         return ZKS_EDISCONNECTED;
     }
     zks__place_say(p, ZKS_LOG_ERROR,
@@ -269,8 +269,8 @@ static void note_failure(const struct zks__starter *s, int claim, int error, con
     zks__lockfile_note(claim, note);
 }
 
-/* The error of the same program if it has failed so lately that it would fail again, since many clients can lose one
- * server; else 0. */
+/* The error of the last start of the same program, if it failed less than `pause_ms` ago, else 0: hundreds of clients
+ * can lose one server at the same time. */
 static int failed_lately(const struct zks__local_way *w, int claim, int64_t pause_ms)
 {
     char note[ZKS__PROGRAM_SIZE + ZKS__WHY_MAX + 48];
@@ -313,7 +313,7 @@ static int start(const struct zks__local_way *w, const struct zks__limit *limit,
     } else if (rc == ZKS__NONE && spawned != 0) {
         say_failed(p, why);
         rc = is_unusable(p, exit_code, why) ? ZKS_ESYSTEM : ZKS_EDISCONNECTED;
-        if (zks__limit_left(limit) > 0) { /* Else it was only too slow for this caller. */
+        if (zks__limit_left(limit) > 0) { /* Otherwise it only exceeded this caller's limit. */
             note_failure(&w->starter, claim, rc, why);
         }
     } else if (rc == ZKS__NONE) {
@@ -451,8 +451,8 @@ static int fill_claim(struct claim *c)
     if (c->claimed.beside < 0) {
         zks__place_path path;
         zks__place_say(&c->place, ZKS_LOG_WARN,
-                       "zksync: %s cannot be used: if %s is removed when this server has been "
-                       "killed, the next one does not know what was granted",
+                       "zksync: %s cannot be created or locked: if this server is killed and %s "
+                       "removed, locks that are still held can be granted again",
                        zks__place_beside(&c->place, path), c->place.folder);
     }
     read_port(c);
@@ -492,7 +492,7 @@ static int64_t begin_wait(struct claim *c, const char *id, bool is_empty)
         return 0;
     }
     int64_t wait_ms = lease_left(&former);
-    /* Whoever is the next one, if this process ends meanwhile, need not begin it anew. */
+    /* If this process ends during the wait, the next server waits only for the rest of it. */
     former.until_ms = (int64_t)zks_clock_ms() + wait_ms;
     zks__host_get(&former.host);
     (void)zks__lockfile_write_beside(&c->claimed, &former);

@@ -19,8 +19,8 @@ struct zks__local_way {
 int zks__local_way_init(struct zks__local_way *w, zks_log_cb log, void *log_arg);
 void zks__local_way_close(struct zks__local_way *w);
 
-/* zks__local_start: zks_local_start(), with a limit that can be canceled.  If a start of the same program, by
- * anybody, has failed less than `pause_ms` ago, this one fails like that one, and nothing is started. */
+/* zks__local_start: zks_local_start() with a limit that can be canceled.  If any process failed to start the same
+ * program less than `pause_ms` ago, it returns that error and starts nothing. */
 int zks__local_start(const struct zks__local_way *w, int64_t pause_ms,
                      const struct zks__limit *limit, struct zks_local *local);
 

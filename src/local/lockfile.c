@@ -116,7 +116,7 @@ int zks__lockfile_read_beside(const struct zks__place *p, struct zks__server_rec
     return !none ? rc : zks__alive_is(p) ? ZKS__UNSETTLED : ZKS__NONE;
 }
 
-/* Nobody has survived a host that was started again since. */
+/* No client survives a restart of the host. */
 static bool has_ended(const struct zks__host *h)
 {
     struct zks__host here;
@@ -209,7 +209,7 @@ void zks__lockfile_started(int claim)
     unlock(claim);
 }
 
-/* Not where it would end the process (RLIMIT_FSIZE). */
+/* A write beyond RLIMIT_FSIZE would raise SIGXFSZ. */
 void zks__lockfile_note(int claim, const char *text)
 {
     struct rlimit limit;

@@ -8,8 +8,8 @@
  *
  * server.lock is gone when the folder has been removed or renamed, though its server still serves.  So the
  * server locks a file beside the folder in the same way, where it can: no other server of the folder can
- * start before that lock has gone as well.  What is written there stays when the server has been killed and its folder
- * is removed: how long its clients may count on what they hold, and which data they are in. */
+ * start before that lock has gone as well.  That file also records the longest lease of the server's clients and the
+ * data folder, for a successor that starts after the server was killed and its folder removed. */
 #ifndef ZKS_LOCAL_LOCKFILE_H
 #define ZKS_LOCAL_LOCKFILE_H
 
@@ -26,10 +26,10 @@ struct zks__server_record {
     int64_t pid; /* In the server's PID namespace. */
     bool open;   /* It wants no secret. */
 
-    /* Beside the folder alone. */
-    char data[ZKS__DATA_ID]; /* The folder of the data; "-" where that is not known. */
-    int64_t lease_ms;        /* For how long its clients may count on what they hold, ... */
-    int64_t until_ms; /* ... and once it has ended, until when, by zks_clock_ms(); 0 before. */
+    /* Only in the file next to the folder. */
+    char data[ZKS__DATA_ID]; /* Identifies the data folder; "-" if unknown. */
+    int64_t lease_ms;        /* The longest lease of its clients. */
+    int64_t until_ms;        /* When that expires, by zks_clock_ms(); 0 while it runs. */
 };
 
 struct zks__claim {
@@ -47,12 +47,13 @@ struct zks__claim {
  *  ZKS__NONE       none runs.
  *  ZKS__UNSETTLED  one is being started or ended.
  *  ZKS_ESYSTEM     the file cannot be read; the log says why.
- * zks__lockfile_read_beside: the same of the file beside the folder; what cannot be read is ZKS__NONE.  If that file is
- * gone too, ZKS__UNSETTLED for a server that is alive all the same. */
+ * zks__lockfile_read_beside: the same for the file next to the folder; ZKS__NONE if it cannot be read.  If there is no
+ * such file, but the abstract socket of a server (alive.h), ZKS__UNSETTLED. */
 int zks__lockfile_read(const struct zks__place *p, struct zks__server_record *record);
 int zks__lockfile_read_beside(const struct zks__place *p, struct zks__server_record *record);
 
-/* zks__lockfile_read_former: what the last server has left beside the folder; false for nothing that counts. */
+/* zks__lockfile_read_former: the record of the last server in the file next to the folder; false if there is none, or if
+ * the host was restarted since. */
 bool zks__lockfile_read_former(const struct zks__place *p, struct zks__server_record *record);
 
 /* zks__lockfile_claim: of a claim that was ZKS__CLAIM_INIT.  Also after an error it is to be released.
@@ -67,7 +68,7 @@ void zks__lockfile_release(struct zks__claim *claim);
 bool zks__lockfile_is_ours(const struct zks__place *p, const struct zks__claim *claim);
 
 /* zks__lockfile_publish: 0 or ZKS_ESYSTEM.
- * zks__lockfile_write_beside: the file beside the folder alone; false where that cannot be written. */
+ * zks__lockfile_write_beside: writes only the file next to the folder; false if that fails. */
 int zks__lockfile_publish(const struct zks__place *p, const struct zks__claim *claim,
                           const struct zks__server_record *record);
 bool zks__lockfile_write_beside(const struct zks__claim *claim,
@@ -75,8 +76,8 @@ bool zks__lockfile_write_beside(const struct zks__claim *claim,
 
 /* zks__lockfile_start: 0 and a descriptor that has the claim to start a server, or as zks__lockfile_claim.
  * zks__lockfile_started: gives that up.
- * zks__lockfile_note: while one has it, writes into the file what the next one may want to know.
- * zks__lockfile_read_note: that; "" for nothing. */
+ * zks__lockfile_note: replaces the text of the claimed file.
+ * zks__lockfile_read_note: reads it; "" if there is none. */
 int zks__lockfile_start(const struct zks__place *p, int *claim);
 void zks__lockfile_started(int claim);
 void zks__lockfile_note(int claim, const char *text);

@@ -180,7 +180,7 @@ static int cannot_make(const struct zks__place *p, int error)
     return ZKS_ESYSTEM;
 }
 
-/* Whatever the umask is. */
+/* With mode 0700 whatever the umask. */
 static bool make_folder(const char *path)
 {
     bool made = mkdir(path, 0700) == 0;
@@ -249,7 +249,7 @@ int zks__place_open_path(const char *path, int flags)
         return -1;
     }
     if (fd >= 0 && (flags & O_CREAT) != 0 && (info.st_mode & 0600) != 0600) {
-        (void)fchmod(fd, info.st_mode | 0600); /* The umask has taken it. */
+        (void)fchmod(fd, info.st_mode | 0600); /* The umask removed it. */
     }
     if (fd >= 0 && fd <= STDERR_FILENO) {
         int other = fcntl(fd, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);

@@ -215,7 +215,7 @@ static bool is_ready(const char *said)
     return strncmp(said, "ready ", 6) == 0 || strstr(said, "\nready ") != NULL;
 }
 
-/* A child that has been reaped has ended too. */
+/* Also if it has been reaped already. */
 static bool has_ended(pid_t pid, int pidfd)
 {
     struct pollfd end = {.fd = pidfd, .events = POLLIN};
@@ -225,8 +225,8 @@ static bool has_ended(pid_t pid, int pidfd)
                             info.si_pid != 0;
 }
 
-/* Until it says that it is ready, has ended, or the time is over.  The end of what it says may never come: a process
- * that the program has forked meanwhile, or that was started by what is no zksync, can keep the pipe open. */
+/* Reads until the server reports that it is ready, has ended, or the time is over.  The end of file may never come: a
+ * process that the program forks meanwhile inherits the pipe, and keeps it open. */
 static bool listen_to(int fd, pid_t pid, int pidfd, const struct zks__limit *limit,
                       char said[ZKS__WHY_MAX])
 {

@@ -57,7 +57,7 @@ void zks__journal_close_session(struct zks__journal *j, const struct zks__txn *t
 bool zks__journal_dirty(const struct zks__journal *j);
 bool zks__journal_full(const struct zks__journal *j);
 
-/* zks__journal_id: a text for the folder, as long as it is the same one, and for no other: not for a copy. */
+/* zks__journal_id: as zks__store_id(). */
 void zks__journal_id(const struct zks__journal *j, char id[ZKS__FOLDER_ID]);
 
 /* zks__journal_check: whether the folder is still there: 0, or ZKS__J_GONE and `why`. */

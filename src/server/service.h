@@ -20,7 +20,8 @@ struct zks__service_options {
     void (*tell)(void *arg, struct zks__watcher *watcher, enum zks__event event, const char *path);
     void (*granted)(
         void *arg,
-        uint32_t longest_ms); /* A session has a longer timeout than each before; may be NULL. */
+        uint32_t
+            longest_ms); /* Called before a session gets a longer timeout than all before; may be NULL. */
     void (*log)(void *arg, const char *line);
     void *arg; /* Of the three. */
 };
@@ -89,7 +90,8 @@ int64_t zks__service_expired(struct zks__service *s);
 void zks__service_reap(struct zks__service *s);
 
 /* zks__service_check: now and then, as zks__journal_check(); 0 where there is none.
- * zks__service_is_lost: whether the next server will not find what this one has, since the folder has gone. */
+ * zks__service_is_lost: whether the folder was removed, renamed or replaced, so that the next server starts without the
+ * data of this one. */
 int zks__service_check(struct zks__service *s, char why[ZKS__WHY_SIZE]);
 bool zks__service_is_lost(const struct zks__service *s);
 

@@ -140,8 +140,8 @@ int zks__store_open(struct zks__store *s, const char *path, const struct zks__me
     return rc;
 }
 
-/* By its lock, which is never written to.  Where the system does not keep the time at which a file was made, a folder
- * that was made when that one was gone can be taken for it. */
+/* The inode and birth time of its lock file, which is never replaced.  If the file system records no birth time, a
+ * folder created after this one was removed can get the same inode, and so the same ID. */
 void zks__store_id(const struct zks__store *s, char id[ZKS__FOLDER_ID])
 {
     struct statx info = {.stx_ino = 0};

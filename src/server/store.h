@@ -24,7 +24,7 @@ int zks__store_open(struct zks__store *s, const char *path, const struct zks__me
                     char why[ZKS__WHY_SIZE]);
 void zks__store_close(struct zks__store *s);
 
-/* zks__store_id: a text for this folder, as long as it is the same one, and for no other: not for a copy. */
+/* zks__store_id: identifies the folder: a copy of it has another ID. */
 void zks__store_id(const struct zks__store *s, char id[ZKS__FOLDER_ID]);
 
 /* zks__store_check: whether the folder is still where it was, with the lock in it.  ZKS__J_GONE: it has been removed,

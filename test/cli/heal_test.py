@@ -228,20 +228,20 @@ class Folder(Local):
         self.taken(lambda: shutil.rmtree(self.file("data")))
 
     def killed(self, take):
-        """Then nobody waits for the leases but the next server."""
+        """The next server waits for the leases, since the killed one cannot."""
         def take_killed():
             self.kill_server()
             take()
         self.taken(take_killed)
         with open(self.file("server.log"), encoding="ascii") as file:
-            self.assertIn("does not serve for 4 s", file.read())
+            self.assertIn("waiting 4 s before serving", file.read())
 
     def test_removed_after_a_kill(self):
         def remove():
             shutil.rmtree(self.state)
             result = self.use("ping", ZKSYNC_CONNECT_TIMEOUT="1s")
             self.assertEqual(result.code, 69, result.err)
-            self.assertIn(f"server of {self.state} does not serve for ", result.err)
+            self.assertIn(f"server of {self.state} starts serving in ", result.err)
         self.killed(remove)
 
     def test_its_data_removed_after_a_kill(self):
@@ -258,11 +258,11 @@ class Folder(Local):
         """It was made before the lock was taken."""
         self.assertEqual(self.use("lock", "-T", "4s", "/b", "true").code, 0)
         subprocess.run(["cp", "-a", self.state, self.state + ".old"], check=True)
+        self.killed(self.put_back)
 
-        def replace():
-            shutil.rmtree(self.state)
-            os.rename(self.state + ".old", self.state)
-        self.killed(replace)
+    def put_back(self):
+        shutil.rmtree(self.state)
+        os.rename(self.state + ".old", self.state)
 
     def test_who_holds_goes_on_where_the_data_are(self):
         holder = self.hold_local("lock", "-T", "8s", "/a")
@@ -280,11 +280,7 @@ class Folder(Local):
         self.assertEqual(self.use("ping").code, 0)
         self.assertEqual(self.use("serve", "--stop").code, 0)
         os.rename(self.state, self.state + ".old")
-
-        def replace():
-            shutil.rmtree(self.state)
-            os.rename(self.state + ".old", self.state)
-        self.killed(replace)
+        self.killed(self.put_back)
 
     def test_nobody_waits_longer_than_wanted(self):
         holder = self.hold_local("lock", "-T", "4s", "/a")

@@ -66,7 +66,7 @@ class Owner(Local):
         self.assertIn("another user's process", run.err)
 
     def test_a_name_that_is_another_users(self):
-        """A socket of the server's name that is not its user's says nothing, whoever listens there."""
+        """A socket with the server's name is ignored if another user listens on it."""
         taken = subprocess.Popen([sys.executable, "-c", TAKE, f"zksync-local-{os.geteuid()}-{self.name()}"],
                                  user=OTHER, group=OTHER, extra_groups=[], cwd="/", stdin=subprocess.PIPE,
                                  stdout=subprocess.PIPE, text=True)
@@ -76,7 +76,7 @@ class Owner(Local):
             taken.stdin.close()
 
     def test_the_name_is_taken_from_the_folder(self):
-        """Else the test above would take another one."""
+        """The test above binds the right name."""
         self.assertEqual(self.use("ping").code, 0)
         with open("/proc/net/unix", encoding="ascii") as file:
             named = [line.split()[-1] for line in file if f"@zksync-local-{os.geteuid()}-{self.name()}" in line]
@@ -84,7 +84,7 @@ class Owner(Local):
 
     @unittest.skipIf(cannot_unshare("mount"), f"no mount namespace: {cannot_unshare('mount')}")
     def test_another_root_has_another_server(self):
-        """The path is the same, but not the folder, as in a container with the host's network."""
+        """In a container with the host's network the same path is another folder."""
         self.assertEqual(self.use("ping").code, 0)
         script = f'mount -t tmpfs tmpfs {self.home} && exec "$0" lock -n /a true'
         result = Result(self.spawn([*unshare("mount"), "sh", "-c", script, ZKSYNC], env=self.local()))
